@@ -1,0 +1,69 @@
+/**
+ * The log port and the one table of events.
+ *
+ * `event` is a constant from {@link EVENTS}; the sentence of the row is the constant `msg`;
+ * everything variable is a field. Levels: error = someone must act; warn = degraded and
+ * self-healing; info = state changes only; debug = per call. Never a key, token, PEM or payload.
+ */
+
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+export const EVENTS = {
+  "agent.starting": { level: "info", msg: "agent is starting" },
+  "agent.ready": { level: "info", msg: "agent serves" },
+  "agent.draining": { level: "info", msg: "agent finishes open calls and stops" },
+  "agent.stopped": { level: "info", msg: "agent has stopped" },
+  "agent.start.failed": { level: "error", msg: "agent could not start" },
+  "agent.insecure": { level: "warn", msg: "peers are not verified: development only" },
+  "config.reloaded": { level: "info", msg: "configuration was read again" },
+  "config.reload.refused": {
+    level: "error",
+    msg: "new configuration was refused; the old one stays in force",
+  },
+  "config.restart.needed": { level: "warn", msg: "a changed key needs a restart to take effect" },
+  "listener.waiting": { level: "warn", msg: "address is not available yet; trying again" },
+  "listener.listening": { level: "info", msg: "listener accepts connections" },
+  "connection.refused": { level: "warn", msg: "connection was refused before TLS" },
+  "connection.opened": { level: "debug", msg: "peer connected" },
+  "connection.closed": { level: "debug", msg: "peer disconnected" },
+  "handshake.failed": { level: "warn", msg: "TLS handshake failed" },
+  "peer.refused": { level: "warn", msg: "peer was refused" },
+  "peer.observed": { level: "warn", msg: "peer would be refused if verification were enforced" },
+  "tls.material.loaded": { level: "info", msg: "certificate, key and trust bundle are in use" },
+  "tls.material.refused": {
+    level: "error",
+    msg: "new certificate, key or trust bundle was refused; the old one stays in force",
+  },
+  "tls.protocol.lowered": { level: "warn", msg: "TLS 1.2 is allowed for old peers" },
+  "rpc.call": { level: "debug", msg: "call finished" },
+  "rpc.message.refused": { level: "warn", msg: "peer sent something that is not a valid message" },
+  "rpc.handler.failed": { level: "error", msg: "handler failed with a bug" },
+  "rpc.client.retry": { level: "debug", msg: "call is tried again" },
+  "rpc.client.node.resting": { level: "warn", msg: "node failed and rests" },
+  "handlers.loaded": { level: "info", msg: "handler module was loaded" },
+  "control.listening": { level: "info", msg: "control socket accepts commands" },
+  "control.request.failed": { level: "warn", msg: "control request failed" },
+  "notify.failed": { level: "warn", msg: "systemd could not be notified" },
+  "log.suppressed": { level: "warn", msg: "repeated events were left out" },
+} as const satisfies Record<string, { level: LogLevel; msg: string }>;
+
+export type LogEvent = keyof typeof EVENTS;
+
+export type LogValue = string | number | boolean | undefined | readonly string[];
+export type LogFields = Readonly<Record<string, LogValue>>;
+
+export interface Logger {
+  /** Writes one line at the event's own level; a field that is `undefined` is left out. */
+  emit(event: LogEvent, fields?: LogFields): void;
+  /** Whether lines of this level are written; ask before building costly fields. */
+  enabled(level: LogLevel): boolean;
+  /** A logger that adds `fields` to every line. */
+  with(fields: LogFields): Logger;
+}
+
+/** A logger that drops everything; for tests and one-shot commands. */
+export const SILENT: Logger = {
+  emit: () => undefined,
+  enabled: () => false,
+  with: () => SILENT,
+};

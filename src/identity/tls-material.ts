@@ -1,0 +1,25 @@
+/**
+ * What a TLS endpoint needs to show who it is and to judge who it meets, and the port by which it gets
+ * it. Files fill the port now; the certificate store will.
+ *
+ * Nothing may assume that private bytes are at hand: `key` is whatever Node's TLS takes, which for a
+ * hardware key is a reference.
+ */
+import type { KeyObject } from "node:crypto";
+
+export interface TlsMaterial {
+  /** Leaf first, then intermediates, PEM. */
+  readonly chainPem: string;
+  /** PEM text, or a handle to a key that can't be read. */
+  readonly key: string | KeyObject;
+  /** Trust bundle for peers, PEM. */
+  readonly trustBundlePem: string;
+  /** SHA-256 over chain, public key and trust bundle, hexadecimal: tells two materials apart in logs. */
+  readonly digest: string;
+}
+
+export interface TlsMaterialSource {
+  readonly current: TlsMaterial;
+  /** Calls `listener` after each change; returns the function that ends it. */
+  subscribe(listener: (material: TlsMaterial) => void): () => void;
+}

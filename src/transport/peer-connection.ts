@@ -1,0 +1,17 @@
+/**
+ * A connection that has passed the handshake and our check of the peer; not one byte of a request has
+ * been parsed yet. The RPC room reads and writes it.
+ */
+import type { Socket } from "node:net";
+import type { Principal } from "../base/principal.ts";
+
+export interface PeerConnection {
+  /** A TLS socket, or a plain one in insecure development mode. */
+  readonly socket: Socket;
+  readonly principal: Principal;
+  /** Negotiated ALPN protocol; `undefined` when the peer offered none (go-micro servers accept that). */
+  readonly alpn: string | undefined;
+}
+
+/** Takes over a connection; returns nothing, owns the socket from then on. */
+export type ConnectionHandler = (connection: PeerConnection) => void;

@@ -1,0 +1,126 @@
+/**
+ * What the control socket can ask of a running agent. The agent implements it; `admin-api.ts` puts it
+ * on the socket and the command line reads it there. Everything here but message bodies travels as
+ * JSON under the same names, so a name that changes here changes `docs/json-output.md`.
+ *
+ * Times `…At` are Unix milliseconds, spans `…Ms` milliseconds. Never a key, a token or PEM.
+ */
+import type { CertificateSummary } from "../base/principal.ts";
+import type { EndpointKind } from "../rpc/call.ts";
+import type { CodecName } from "../wire/codec/codec.ts";
+
+export type AgentState = "starting" | "waiting" | "ready" | "draining";
+
+export interface ListenerView {
+  /** As configured, `host:port`. */
+  readonly address: string;
+  /** As bound; `undefined` while the address is not available yet. */
+  readonly listen: string | undefined;
+  /** Why it is not bound yet. */
+  readonly waitingFor: string | undefined;
+}
+
+export interface TlsView {
+  readonly verify: "enforce" | "observe" | "insecure" | "plaintext";
+  readonly minVersion: string;
+  /** The leaf in use; `undefined` only in plain-text mode. */
+  readonly certificate: CertificateSummary | undefined;
+  /** Why newer files on disk are not in use; `undefined` when they are. */
+  readonly refused: string | undefined;
+}
+
+export interface StatusView {
+  readonly name: string;
+  readonly version: string;
+  readonly pid: number;
+  readonly state: AgentState;
+  readonly startedAt: number;
+  readonly uptimeMs: number;
+  readonly configPath: string;
+  readonly listener: ListenerView;
+  readonly tls: TlsView;
+  /** Open peer connections, by now. */
+  readonly connections: number;
+  /** Totals since the start; names are the counters' own (`calls`, `errors`, `handshakes_failed`, …). */
+  readonly counters: Readonly<Record<string, number>>;
+  /** Bytes. */
+  readonly memory: { readonly rss: number; readonly heapUsed: number };
+  readonly handlers: readonly { readonly module: string; readonly service: string }[];
+  /** Sentences a person should read: insecure switches, TLS 1.2, a refused reload. */
+  readonly warnings: readonly string[];
+}
+
+export interface EndpointView {
+  /** `Handler.Method`. */
+  readonly name: string;
+  readonly kind: EndpointKind;
+  readonly mode: "unary" | "stream";
+}
+
+export interface ServiceView {
+  readonly name: string;
+  readonly version: string;
+  /** `local` is served by this agent; anything else is the registry that knows the service. */
+  readonly source: string;
+  readonly nodes: readonly { readonly id: string; readonly address: string }[];
+  /** Known only for local services. */
+  readonly endpoints: readonly EndpointView[];
+}
+
+export interface AdminCall {
+  readonly service: string;
+  /** `Handler.Method`. */
+  readonly endpoint: string;
+  readonly codec: CodecName;
+  /** Sent with the call, beside the transport's own headers. */
+  readonly metadata: ReadonlyMap<string, string>;
+  /** `undefined` takes the agent's default (`client.timeout_ms`). */
+  readonly timeoutMs: number | undefined;
+}
+
+/**
+ * The message itself, without the codec's envelope: JSON text for `json` and `json-rpc`, encoded
+ * protobuf for `protobuf` and `proto-rpc`, the bytes for `bytes`.
+ */
+export type MessageBytes = Uint8Array;
+
+export interface AdminReply {
+  readonly body: MessageBytes;
+  readonly metadata: ReadonlyMap<string, string>;
+  /** From sending to the whole reply. */
+  readonly durationMs: number;
+  /** `host:port` of the node that answered. */
+  readonly node: string;
+}
+
+export interface ConfigValueView {
+  /** Dotted, as in `rpc.listen`. */
+  readonly key: string;
+  readonly value: string | number | boolean | readonly string[];
+  /** `default`, the file, or the environment variable that set it. */
+  readonly source: string;
+  readonly reloads: "live" | "restart";
+}
+
+export interface ReloadView {
+  /** Keys that changed and are in force. */
+  readonly applied: readonly string[];
+  /** Keys that changed and take effect at the next start. */
+  readonly needRestart: readonly string[];
+}
+
+export interface AdminOperations {
+  status(): StatusView;
+  services(signal: AbortSignal): Promise<readonly ServiceView[]>;
+  /** Calls any service, the agent's own by its registry or listener. @throws AgentError; `ERR_RPC_REMOTE` carries the remote's go-micro error in `cause`. */
+  call(call: AdminCall, body: MessageBytes, signal: AbortSignal): Promise<AdminReply>;
+  /** A bidirectional stream: yields each reply as it comes; `bodies` ending ends our side. */
+  stream(
+    call: AdminCall,
+    bodies: AsyncIterable<MessageBytes>,
+    signal: AbortSignal,
+  ): AsyncIterable<MessageBytes>;
+  config(): { readonly path: string; readonly values: readonly ConfigValueView[] };
+  /** Reads the configuration and the TLS files again. @throws AgentError `ERR_CONFIG_INVALID`; the old stays in force. */
+  reload(): Promise<ReloadView>;
+}

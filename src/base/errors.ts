@@ -85,6 +85,7 @@ export const ERRORS = {
     retry: true,
     hint: "the connection ended before the answer; the call may have run",
   },
+  ERR_RPC_STREAM_ENDED: { status: 409, retry: false, hint: "open a new stream" },
   // decisions
   ERR_ACL_UNAUTHENTICATED: { status: 401, retry: false, hint: "present a client certificate" },
   ERR_ACL_DENIED: { status: 403, retry: false, hint: "this peer may not call this endpoint" },
@@ -94,6 +95,11 @@ export const ERRORS = {
     status: 404,
     retry: true,
     hint: "add the service under [[registry.static]]",
+  },
+  ERR_REGISTRY_ADDRESS: {
+    status: 400,
+    retry: false,
+    hint: "write the address as host:port, an IPv6 one as [2001:db8::1]:port",
   },
   // handler modules
   ERR_HANDLER_MODULE: {

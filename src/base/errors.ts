@@ -116,6 +116,11 @@ export const ERRORS = {
   ERR_CONTROL_REQUEST: { status: 400, retry: false, hint: "see `microedge help`" },
   ERR_USAGE: { status: 400, retry: false, hint: "see `microedge help`" },
   ERR_FILE_EXISTS: { status: 409, retry: false, hint: "choose another name; nothing was replaced" },
+  ERR_FILE_IO: {
+    status: 500,
+    retry: false,
+    hint: "check the path, its permissions and the free space",
+  },
   // a bug of ours, or of a handler
   ERR_INTERNAL: {
     status: 500,

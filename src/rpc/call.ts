@@ -3,9 +3,9 @@
  */
 import type { Logger } from "../base/log.ts";
 import type { Principal } from "../base/principal.ts";
+import type { EndpointKind } from "../guard/endpoint-kind.ts";
 
-/** What an endpoint does to the device; decides who may call it. */
-export type EndpointKind = "read" | "write" | "admin";
+export type { EndpointKind } from "../guard/endpoint-kind.ts";
 
 export interface Call {
   /** Service name as registered here. */

@@ -9,10 +9,12 @@ import type { Call } from "./call.ts";
 export type Verdict = AgentError | undefined;
 
 export interface CallOutcome {
-  /** go-micro code of the answer; 200 when it was good. */
+  /** go-micro code of the answer; 200 when it was good, 499 when the peer went away first. */
   readonly status: number;
-  readonly error: AgentError | undefined;
+  /** The `ERR_...` code of a refusal or failure of ours; `undefined` for a good answer and for an error that the handler chose. */
+  readonly code: string | undefined;
   readonly durationMs: number;
+  /** Bytes of bodies received and sent. */
   readonly requestBytes: number;
   readonly replyBytes: number;
 }
@@ -20,6 +22,6 @@ export interface CallOutcome {
 export interface Interceptor {
   readonly name: string;
   before?(call: Call): Verdict | Promise<Verdict>;
-  /** Runs once for every call that `before` saw, also for refused ones. */
+  /** Runs once for every call that an interceptor's `before` could see, also for refused ones. Must not throw. */
   after?(call: Call, outcome: CallOutcome): void;
 }

@@ -1,0 +1,22 @@
+/**
+ * Asks the policy whether the peer may call the endpoint. Last in the order: what comes before is
+ * cheaper or protects this step.
+ */
+import { AgentError } from "../../base/errors.ts";
+import { principalName } from "../../base/principal.ts";
+import type { Policy } from "../../guard/default-policy.ts";
+import type { Interceptor } from "../interceptor.ts";
+
+/** Refuses with `ERR_ACL_DENIED` (403) what the policy does not allow. */
+export function authorize(policy: Policy): Interceptor {
+  return {
+    name: "authorize",
+    before(call) {
+      const decision = policy.decide(call.peer, call.kind, call.endpoint);
+      if (decision.allowed) return undefined;
+      return new AgentError("ERR_ACL_DENIED", decision.reason, {
+        fields: { peer: principalName(call.peer), kind: call.kind },
+      });
+    },
+  };
+}

@@ -1,0 +1,21 @@
+/**
+ * The one order of interceptors: log, deadline, rate limit, authorize. Log sees everything; a call
+ * without time left costs nothing more; a flood is cut before decisions are made about it.
+ */
+import type { Policy } from "../../guard/default-policy.ts";
+import type { Clock } from "../../host/clock.ts";
+import type { Interceptor } from "../interceptor.ts";
+import { authorize } from "./authorize.ts";
+import { deadline } from "./deadline.ts";
+import { logCalls } from "./log.ts";
+import { type RateLimiter, rateLimit } from "./rate-limit.ts";
+
+export interface InterceptorParts {
+  readonly clock: Clock;
+  readonly limiter: RateLimiter;
+  readonly policy: Policy;
+}
+
+export function interceptorsInOrder(parts: InterceptorParts): readonly Interceptor[] {
+  return [logCalls(), deadline(parts.clock), rateLimit(parts.limiter), authorize(parts.policy)];
+}

@@ -1,0 +1,69 @@
+/**
+ * The program: gives the real process to the command line as a `Terminal` and turns its answer into
+ * the exit code. The only file that may end the process.
+ */
+import { isSea } from "node:sea";
+import type { WriteStream } from "node:tty";
+import { systemClock } from "../host/clock.ts";
+import { systemRandom } from "../host/random.ts";
+import { COMMANDS } from "./command-table.ts";
+import { runCommandLine } from "./dispatch.ts";
+import type { Output, Terminal } from "./terminal.ts";
+import { wantsColour } from "./terminal.ts";
+
+function outputOf(stream: WriteStream): Output {
+  const closed = new AbortController();
+  // A reader that has gone (`microedge services | head -1`) is no reason to fail: what was still to
+  // be said has nobody to hear it, and the exit code tells the rest.
+  stream.on("error", () => closed.abort());
+  return {
+    isTerminal: stream.isTTY === true,
+    colour: wantsColour(stream.isTTY === true, process.env),
+    closed: closed.signal,
+    write(text) {
+      if (!closed.signal.aborted) stream.write(text);
+    },
+  };
+}
+
+/** How to start this program again: one file, or Node.js with its flags and the bundle. */
+function self(): readonly [string, ...string[]] {
+  if (isSea()) return [process.execPath];
+  return [process.execPath, ...process.execArgv, process.argv[1] ?? ""];
+}
+
+const terminal: Terminal = {
+  stdout: outputOf(process.stdout),
+  stderr: outputOf(process.stderr),
+  get stdin() {
+    return process.stdin as AsyncIterable<Uint8Array>;
+  },
+  // Asked late: touching stdin opens it.
+  get stdinIsTerminal() {
+    return process.stdin.isTTY === true;
+  },
+  env: process.env,
+  cwd: process.cwd(),
+  uid: process.geteuid?.() ?? -1,
+  pid: process.pid,
+  self: self(),
+  clock: systemClock,
+  random: systemRandom,
+  onSignal(signal, listener) {
+    process.on(signal, listener);
+    return () => process.off(signal, listener);
+  },
+  onBug(listener) {
+    process.on("uncaughtException", listener);
+    process.on("unhandledRejection", listener);
+    return () => {
+      process.off("uncaughtException", listener);
+      process.off("unhandledRejection", listener);
+    };
+  },
+  exit: (code) => process.exit(code),
+};
+
+// Written output has left the process when write() returns (pipes, files and terminals are
+// synchronous on Linux), so that ending here loses nothing; a command's idle sockets don't delay it.
+void runCommandLine(process.argv.slice(2), COMMANDS, terminal).then((code) => process.exit(code));

@@ -1,0 +1,137 @@
+/**
+ * How a command speaks: text for people, or one JSON document for programs; never both.
+ *
+ * People get results on stdout and errors on stderr. With `--json` exactly one document goes to
+ * stdout, also for an error, so that a script reads one stream (`docs/json-output.md`).
+ */
+import { AgentError, errorText, isAgentError } from "../base/errors.ts";
+import type { ExitCode } from "./exit-codes.ts";
+import { EXIT, exitCodeOf } from "./exit-codes.ts";
+import type { Output, Terminal } from "./terminal.ts";
+
+/** Raised when a member of a JSON document changes its meaning or goes away; never for a new one. */
+export const JSON_SCHEMA = 1;
+
+export type JsonFields = Readonly<Record<string, unknown>>;
+
+export interface Problem {
+  /** Where: a key, a file and line, a field. */
+  readonly where: string;
+  readonly problem: string;
+  readonly fix?: string;
+}
+
+/** An error that lists everything that was wrong, not only the first thing. */
+export class ProblemsError extends AgentError {
+  readonly problems: readonly Problem[];
+
+  constructor(error: AgentError, problems: readonly Problem[]) {
+    super(error.code, error.message, { cause: error.cause, fields: error.fields });
+    this.problems = problems;
+  }
+}
+
+export class Report {
+  readonly #terminal: Terminal;
+  readonly #json: boolean;
+  readonly #command: string;
+
+  constructor(terminal: Terminal, json: boolean, command: string) {
+    this.#terminal = terminal;
+    this.#json = json;
+    this.#command = command;
+  }
+
+  /** A line on the way to the result; only for people. */
+  progress(text: string): void {
+    if (!this.#json) this.#terminal.stdout.write(`${text}\n`);
+  }
+
+  /** Something a person should know beside the result; stderr, only for people. */
+  warning(text: string): void {
+    if (!this.#json) this.#terminal.stderr.write(`microedge: warning: ${text}\n`);
+  }
+
+  /**
+   * The result, once. `text` is asked only when a person reads; an empty text prints nothing.
+   *
+   * @param code Exit code that goes with it; `ok` in JSON says whether it is 0.
+   */
+  result(fields: JsonFields, text: (out: Output) => string, code: ExitCode = EXIT.ok): ExitCode {
+    if (this.#json) this.#document({ ok: code === EXIT.ok, ...fields });
+    else {
+      const written = text(this.#terminal.stdout);
+      if (written !== "") {
+        this.#terminal.stdout.write(written.endsWith("\n") ? written : `${written}\n`);
+      }
+    }
+    return code;
+  }
+
+  /** One of many results that follow each other: JSON Lines, or text as it is. */
+  item(fields: JsonFields, text: () => string): void {
+    if (this.#json) this.#document({ ok: true, ...fields });
+    else this.#terminal.stdout.write(`${text()}\n`);
+  }
+
+  /** What went wrong, where, and what to do; returns the exit code. */
+  failure(thrown: unknown): ExitCode {
+    const exitCode = exitCodeOf(thrown);
+    const failure = describe(thrown);
+    if (this.#json) {
+      this.#document({ ok: false, exitCode, error: failure });
+      if (exitCode === EXIT.bug) this.#terminal.stderr.write(`${stackOf(thrown)}\n`);
+      return exitCode;
+    }
+    const name = this.#command === "" ? "microedge" : `microedge ${this.#command}`;
+    const lines = [`${name}: ${failure.message}`];
+    for (const { where, problem, fix } of failure.problems ?? []) {
+      lines.push(`  ${where}: ${problem}`);
+      if (fix !== undefined) lines.push(`    fix: ${fix}`);
+    }
+    lines.push(`  fix: ${failure.hint}`, `  code: ${failure.code}`);
+    if (exitCode === EXIT.bug) lines.push(stackOf(thrown));
+    this.#terminal.stderr.write(`${lines.join("\n")}\n`);
+    return exitCode;
+  }
+
+  #document(fields: JsonFields): void {
+    const document = { schema: JSON_SCHEMA, command: this.#command, ...fields };
+    this.#terminal.stdout.write(`${JSON.stringify(document, writable)}\n`);
+  }
+}
+
+export interface FailureView {
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string;
+  readonly problems?: readonly Problem[];
+}
+
+/** What an error says to people and programs. The cause stays out: it is for the agent's log. */
+export function describe(thrown: unknown): FailureView {
+  if (!isAgentError(thrown)) {
+    return {
+      code: "ERR_INTERNAL",
+      message: `this is a bug in microedge: ${errorText(thrown)}`,
+      hint: "report it with the stack and `microedge version --build-info`",
+    };
+  }
+  const fix = thrown.fields["fix"];
+  return {
+    code: thrown.code,
+    message: thrown.message,
+    hint: typeof fix === "string" ? fix : thrown.hint,
+    ...(thrown instanceof ProblemsError ? { problems: thrown.problems } : {}),
+  };
+}
+
+function stackOf(thrown: unknown): string {
+  return thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+}
+
+/** Maps and exact integers, which JSON.stringify does not know. */
+function writable(_member: string, value: unknown): unknown {
+  if (value instanceof Map) return Object.fromEntries(value);
+  return typeof value === "bigint" ? value.toString() : value;
+}

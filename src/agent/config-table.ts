@@ -1,0 +1,294 @@
+/**
+ * The one table of configuration keys. From it come the type of the configuration, strict parsing,
+ * environment overrides, `config show`, the JSON Schema and docs/configuration.md. A new key is one
+ * row; a new section is one entry of {@link SECTIONS} or {@link LISTS}.
+ *
+ * Defaults are the safe choice; a key that weakens something begins with `insecure_`.
+ */
+import {
+  choice,
+  flag,
+  hostPort,
+  integer,
+  type Kind,
+  listOf,
+  moment,
+  path,
+  proxyUrl,
+  text,
+} from "./config-kinds.ts";
+
+/** One key. `T` is what the agent sees. */
+export interface Row<T> {
+  // biome-ignore lint/suspicious/noExplicitAny: a kind both takes and gives T; here it is only paired with its default
+  readonly kind: Kind<any>;
+  readonly fallback: T;
+  /** Must stand in the file (or the environment); only in lists. */
+  readonly required: boolean;
+  /** Other spellings that are accepted. */
+  readonly aliases: readonly string[];
+  /** One or two sentences for the reference. */
+  readonly doc: string;
+  /** How the default is computed, where it is not a constant. */
+  readonly defaultDoc: string | undefined;
+  /** `microedge` takes a change on reload; otherwise it needs a restart. */
+  readonly live: boolean;
+}
+
+interface RowOptions {
+  readonly live?: boolean;
+  readonly aliases?: readonly string[];
+  readonly defaultDoc?: string;
+}
+
+function row<T>(
+  kind: Kind<T>,
+  fallback: NoInfer<T>,
+  doc: string,
+  options: RowOptions = {},
+): Row<T> {
+  return {
+    kind,
+    fallback,
+    required: false,
+    aliases: options.aliases ?? [],
+    doc,
+    defaultDoc: options.defaultDoc,
+    live: options.live ?? false,
+  };
+}
+
+/** A key without a default. */
+function optional<T>(kind: Kind<T>, doc: string, options: RowOptions = {}): Row<T | undefined> {
+  return { ...row(kind, undefined as T, doc, options), fallback: undefined };
+}
+
+/** A key that every item of a list must have. */
+function required<T>(kind: Kind<T>, doc: string, live = false): Row<T> {
+  return { ...row(kind, undefined as T, doc, { live }), required: true };
+}
+
+const LIVE = { live: true };
+const HOUR_MS = 3_600_000;
+const serviceName = text({
+  allowed: "1 to 253 letters, digits, dots, hyphens or underscores",
+  pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/,
+});
+const version = text({
+  allowed: "at most 64 letters, digits or any of . _ + -",
+  pattern: /^[A-Za-z0-9._+-]{0,64}$/,
+});
+const hostName = text({
+  allowed: "a host name or an IP address",
+  pattern: /^[A-Za-z0-9][A-Za-z0-9._:-]{0,252}$/,
+});
+
+export const SECTIONS = {
+  service: {
+    name: row(serviceName, "microedge", "go-micro service name that this agent answers to."),
+    version: row(version, "latest", "Version shown in service records, as go-micro does."),
+  },
+  rpc: {
+    listen: row(
+      hostPort(0),
+      { host: "127.0.0.1", port: 8443 },
+      'Address for RPC; port 0 takes a free one. All addresses: "0.0.0.0:8443" or "[::]:8443".',
+    ),
+    max_header_bytes: row(
+      integer(1_024, 1_048_576, "bytes"),
+      65_536,
+      "Largest start line and headers together of one message.",
+    ),
+    max_body_bytes: row(
+      integer(1_024, 67_108_864, "bytes"),
+      4_194_304,
+      "Largest body of one request.",
+    ),
+    header_timeout_ms: row(
+      integer(100, 600_000, "ms"),
+      5_000,
+      "From the first byte of a message to the end of its headers; also the wait for a first byte.",
+    ),
+    body_timeout_ms: row(
+      integer(100, HOUR_MS, "ms"),
+      30_000,
+      "From the end of the headers to the end of the body.",
+    ),
+    idle_timeout_ms: row(
+      integer(1_000, HOUR_MS, "ms"),
+      600_000,
+      "A connection without a call is closed after this.",
+    ),
+    handshake_timeout_ms: row(
+      integer(100, 60_000, "ms"),
+      10_000,
+      "From TCP accept to the end of the TLS handshake.",
+    ),
+    drain_timeout_ms: row(
+      integer(0, 600_000, "ms"),
+      10_000,
+      "How long open calls may finish when the agent stops.",
+    ),
+    max_streams: row(integer(1, 10_000), 64, "Streams open at once on one connection."),
+    insecure_plaintext: row(
+      flag(),
+      false,
+      "Development only: no TLS at all, in or out. Must not stand beside [tls] files.",
+    ),
+  },
+  tls: {
+    cert: optional(path(), "Certificate chain of this device, PEM, leaf first.", {
+      defaultDoc: "none: must be set unless rpc.insecure_plaintext",
+    }),
+    key: optional(path(), "Private key of the leaf, PEM, readable by the agent only.", {
+      defaultDoc: "none: must be set unless rpc.insecure_plaintext",
+    }),
+    ca: optional(path(), "Trust bundle for peers, PEM: the roots that may have issued them.", {
+      defaultDoc: "none: must be set unless rpc.insecure_plaintext",
+    }),
+    verify: row(
+      choice(["enforce", "observe"]),
+      "enforce",
+      '"observe" is for migrations: an inbound peer that enforcing would refuse is let in with the role "unverified", logged and counted. Needs tls.observe_until.',
+    ),
+    observe_until: optional(
+      moment(),
+      "End of observing, at most 366 days ahead; from then on peers are enforced.",
+    ),
+    minVersion: row(
+      choice(["1.3", "1.2"]),
+      "1.3",
+      'Lowest TLS version, in and out. "1.2" is for old peers and warns at start.',
+      { aliases: ["min_version"] },
+    ),
+    reload_interval_ms: row(
+      integer(100, HOUR_MS, "ms"),
+      2_000,
+      "How often the three files are looked at; replaced files are taken without dropping a connection.",
+    ),
+    insecure_skip_verify: row(
+      flag(),
+      false,
+      "Development only: no peer is verified, in or out. Never use it on a device.",
+    ),
+  },
+  control: {
+    socket: optional(
+      path(),
+      "Unix socket of the command line, mode 0600, at most 107 bytes long.",
+      {
+        defaultDoc:
+          "control.sock in $RUNTIME_DIRECTORY; else /run/microedge for root or /etc/microedge/microedge.toml; else beside the configuration file",
+      },
+    ),
+  },
+  limits: {
+    max_connections: row(integer(1, 10_000), 200, "Inbound connections open at once."),
+    max_handshakes: row(integer(1, 1_000), 16, "TLS handshakes in progress at once."),
+  },
+  client: {
+    timeout_ms: row(
+      integer(1, HOUR_MS, "ms"),
+      5_000,
+      "Deadline of an outbound call that sets none itself, retries included.",
+    ),
+    connect_timeout_ms: row(
+      integer(1, 600_000, "ms"),
+      5_000,
+      "DNS, TCP, proxy and TLS handshake together.",
+    ),
+    retries: row(
+      integer(0, 10),
+      1,
+      "Further attempts after a failure that may pass, of idempotent calls only.",
+    ),
+    pool_size: row(integer(1, 100), 8, "Idle connections kept per address."),
+    pool_ttl_ms: row(
+      integer(1_000, HOUR_MS, "ms"),
+      60_000,
+      "A pooled connection is not used again after this age.",
+    ),
+    selector: row(
+      choice(["random", "round-robin"]),
+      "random",
+      "How one of several nodes is chosen.",
+    ),
+    node_rest_ms: row(
+      integer(0, HOUR_MS, "ms"),
+      5_000,
+      "How long a node that failed is passed over.",
+    ),
+    unique_stream: row(
+      flag(),
+      true,
+      "Send a Micro-Stream of its own with every unary call, which keeps go-micro servers from losing calls on kept connections.",
+    ),
+    proxy: row(proxyUrl(), undefined, "HTTP proxy that outbound connections go through (CONNECT)."),
+    max_reply_bytes: row(
+      integer(1_024, 67_108_864, "bytes"),
+      4_194_304,
+      "Largest body of one reply.",
+    ),
+    codec: row(
+      choice(["json", "protobuf", "json-rpc", "proto-rpc", "bytes"]),
+      "json",
+      "Codec of outbound calls that name none.",
+    ),
+  },
+  log: {
+    level: row(
+      choice(["debug", "info", "warn", "error"]),
+      "info",
+      'Least level that is written; "debug" is a line per call.',
+      LIVE,
+    ),
+    format: row(
+      choice(["auto", "json", "text"]),
+      "auto",
+      "JSON lines or readable text; auto: text on a terminal, else JSON.",
+    ),
+  },
+} as const satisfies Record<string, Record<string, Row<unknown>>>;
+
+/** Arrays of tables: `[[name]]`. Not reachable from the environment. */
+export const LISTS = {
+  "registry.static": {
+    service: required(serviceName, "Service that the addresses belong to.", true),
+    addresses: required(listOf(hostPort(1)), "Its nodes.", true),
+    server_name: optional(
+      hostName,
+      "Name that the nodes' certificates carry, when it is not the host of the address.",
+      LIVE,
+    ),
+    version: row(version, "", "Version of the service, if several run side by side.", LIVE),
+  },
+  handlers: {
+    module: required(path(), "JavaScript module that exports register(sdk)."),
+    service: optional(serviceName, "Service its endpoints belong to.", {
+      defaultDoc: "service.name",
+    }),
+  },
+} as const satisfies Record<string, Record<string, Row<unknown>>>;
+
+export type SectionName = keyof typeof SECTIONS;
+export type ListName = keyof typeof LISTS;
+
+/** `max_body_bytes` as the code writes it: `maxBodyBytes`. */
+type Camel<K> = K extends `${infer Head}_${infer Tail}` ? `${Head}${Capitalize<Camel<Tail>>}` : K;
+
+type ValuesOf<Rows> = {
+  readonly [K in keyof Rows as Camel<K>]: Rows[K] extends Row<infer T> ? T : never;
+};
+
+export type SectionValues = { readonly [S in SectionName]: ValuesOf<(typeof SECTIONS)[S]> };
+export type ListItem<L extends ListName> = ValuesOf<(typeof LISTS)[L]>;
+
+export function camelKey(key: string): string {
+  return key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** The variable that overrides `section.key`; both `_`-separated and camel-case keys become one form. */
+export function environmentName(section: string, key: string): string {
+  const snake = key.replace(/([a-z])([A-Z])/g, "$1_$2");
+  return `MICROEDGE_${section}_${snake}`.toUpperCase();
+}

@@ -114,6 +114,11 @@ export const ERRORS = {
     hint: "start the agent with `microedge run`, or name its configuration with --config",
   },
   ERR_CONTROL_REQUEST: { status: 400, retry: false, hint: "see `microedge help`" },
+  ERR_CONTROL_SOCKET: {
+    status: 500,
+    retry: false,
+    hint: "stop the agent that uses the socket, or give this one a control.socket of its own",
+  },
   ERR_USAGE: { status: 400, retry: false, hint: "see `microedge help`" },
   ERR_FILE_EXISTS: { status: 409, retry: false, hint: "choose another name; nothing was replaced" },
   ERR_FILE_IO: {

@@ -7,6 +7,8 @@
  */
 import { resolve } from "node:path";
 import { TomlDate, type TomlValue } from "smol-toml";
+import { isAgentError } from "../base/errors.ts";
+import { formatAddress, type NodeAddress, parseAddress } from "../registry/address.ts";
 
 export type Reading<T> = { readonly value: T } | { readonly expected: string };
 
@@ -29,27 +31,20 @@ export interface Kind<T> {
   show(value: T): string | number | boolean | readonly string[];
 }
 
-/** An address to listen on or to call: a host name or IP address without brackets, and a port. */
-export interface HostPort {
-  readonly host: string;
-  readonly port: number;
-}
-
-export function formatHostPort({ host, port }: HostPort): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-const HOST_PORT = /^(?:\[([0-9A-Fa-f:.%\w]+)\]|([A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})?)):(\d{1,5})$/;
+/** An address to listen on (port 0 takes a free one) or to call. */
+export type HostPort = NodeAddress;
 
 /** Reads `host:port`; an IPv6 host stands in brackets (RFC 3986 section 3.2.2). */
-export function parseHostPort(text: string, minPort: number): HostPort | undefined {
-  const match = HOST_PORT.exec(text);
-  if (match === null) return undefined;
-  const port = Number(match[3]);
-  if (port > 65_535 || port < minPort) return undefined;
-  const six = match[1];
-  if (six !== undefined && !six.includes(":")) return undefined;
-  return { host: six ?? match[2] ?? "", port };
+export function parseHostPort(text: string, minPort: 0 | 1): HostPort | undefined {
+  // port 0 is no port of a node, but asks the kernel for a free one to listen on
+  const free = minPort === 0 && /:0{1,5}$/.test(text);
+  try {
+    const address = parseAddress(free ? text.replace(/0+$/, "1") : text);
+    return free ? { host: address.host, port: 0 } : address;
+  } catch (error) {
+    if (isAgentError(error, "ERR_REGISTRY_ADDRESS")) return undefined;
+    throw error;
+  }
 }
 
 /** What a TOML value is, in words: the reader sees which type stands in the file. */
@@ -124,7 +119,7 @@ export function hostPort(minPort: 0 | 1): Kind<HostPort> {
     `"host:port" with a port from ${minPort} to 65535; an IPv6 host in brackets, "[::1]:8443"`,
     { pattern: "^.+:[0-9]{1,5}$" },
     (value) => parseHostPort(value, minPort),
-    formatHostPort,
+    formatAddress,
   );
 }
 

@@ -71,8 +71,8 @@ function required<T>(kind: Kind<T>, doc: string, live = false): Row<T> {
 const LIVE = { live: true };
 const HOUR_MS = 3_600_000;
 const serviceName = text({
-  allowed: "1 to 253 letters, digits, dots, hyphens or underscores",
-  pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/,
+  allowed: "1 to 128 letters, digits, dots, hyphens or underscores",
+  pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/,
 });
 const version = text({
   allowed: "at most 64 letters, digits or any of . _ + -",
@@ -260,7 +260,7 @@ export const LISTS = {
       "Name that the nodes' certificates carry, when it is not the host of the address.",
       LIVE,
     ),
-    version: row(version, "", "Version of the service, if several run side by side.", LIVE),
+    version: row(version, "latest", "Version of the service, if several run side by side.", LIVE),
   },
   handlers: {
     module: required(path(), "JavaScript module that exports register(sdk)."),

@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { AgentError } from "../base/errors.ts";
 import type { Command, OptionSpecs } from "./command.ts";
 import { GLOBAL_OPTIONS } from "./command.ts";
-import { nearest } from "./nearest.ts";
+import { suggestion } from "./suggestion.ts";
 
 export interface ParsedLine {
   /** `undefined` when no command was named. */
@@ -83,9 +83,8 @@ function findCommand(rest: readonly string[], commands: readonly Command[]): Com
     throw usage(said, `microedge help ${first}`);
   }
   const firstWords = commands.map((command) => command.name.split(" ")[0] ?? "");
-  const meant = nearest(first, new Set(firstWords));
   throw usage(
-    `there is no command "${first}"${meant === undefined ? "" : `; did you mean "${meant}"?`}`,
+    `there is no command "${first}"${suggestion(first, new Set(firstWords))}`,
     "microedge help",
   );
 }
@@ -169,9 +168,8 @@ function unknownOption(
   commandName: string | undefined,
   help: string,
 ): AgentError {
-  const meant = nearest(rawName.replace(/^-+/, ""), Object.keys(specs));
   const whose = commandName === undefined ? "" : ` of "${commandName}"`;
-  const guess = meant === undefined ? "" : `; did you mean --${meant}?`;
+  const guess = suggestion(rawName.replace(/^-+/, ""), Object.keys(specs), "--");
   return usage(`${rawName} is not an option${whose}${guess}`, help);
 }
 

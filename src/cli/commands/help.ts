@@ -5,7 +5,7 @@ import { usage } from "../arguments.ts";
 import type { Command } from "../command.ts";
 import { command } from "../command.ts";
 import { formatCommandHelp, formatOverview } from "../help.ts";
-import { nearest } from "../nearest.ts";
+import { suggestion } from "../suggestion.ts";
 
 /** @param all Asked when the command runs, since the table holds this command too. */
 export function helpCommand(all: () => readonly Command[]): Command {
@@ -34,10 +34,6 @@ function helpText(asked: string, commands: readonly Command[]): string {
   if (commands.some(({ name }) => name.startsWith(`${asked} `))) {
     return formatOverview(commands, asked);
   }
-  const meant = nearest(
-    asked,
-    commands.map(({ name }) => name),
-  );
-  const guess = meant === undefined ? "" : `; did you mean "${meant}"?`;
-  throw usage(`there is no command "${asked}"${guess}`, "microedge help");
+  const names = commands.map(({ name }) => name);
+  throw usage(`there is no command "${asked}"${suggestion(asked, names)}`, "microedge help");
 }

@@ -1,0 +1,213 @@
+/**
+ * The control socket: HTTP/1.1 with JSON on a Unix socket that only the agent's own user (and root)
+ * can open. The command line is its client; `curl --unix-socket` works as well.
+ *
+ * | request | answer |
+ * |---|---|
+ * | `GET /v1/status`, `/v1/services`, `/v1/config` | the views of `admin-operations.ts` |
+ * | `POST /v1/reload` | what changed |
+ * | `POST /v1/call` | `{service, endpoint, codec?, metadata?, timeoutMs?, body?}` -> `{body, metadata, durationMs, node}` |
+ * | `POST /v1/stream` | JSON Lines both ways: the call first, then messages; answered by messages, then `{"end":true}` or an error |
+ *
+ * An error is `{"error": {code, message, hint, remote?}}` with the status of its code.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { AgentError, errorText, isAgentError } from "../base/errors.ts";
+import type { Part } from "../base/lifecycle.ts";
+import type { Logger } from "../base/log.ts";
+import { correlationId, type Random } from "../host/random.ts";
+import {
+  formatBody,
+  formatError,
+  formatReply,
+  parseBody,
+  parseCall,
+  parseObject,
+} from "./admin-json.ts";
+import type { AdminOperations, MessageBytes } from "./admin-operations.ts";
+import { listenAt, type TakenSocket } from "./control-socket.ts";
+import { readLines } from "./line-reader.ts";
+
+export interface AdminApiOptions {
+  /** Absolute path of the socket. */
+  readonly path: string;
+  readonly operations: AdminOperations;
+  readonly log: Logger;
+  readonly random: Random;
+  /** Largest request body, or line of a stream, in bytes; default {@link MAX_REQUEST_BYTES}. */
+  readonly maxRequestBytes?: number;
+}
+
+/** A body of 4 MiB in base64, and room for the call around it. */
+export const MAX_REQUEST_BYTES = 6 * 1024 * 1024;
+/** The command line opens one; a few at once is a script. */
+const MAX_CONNECTIONS = 16;
+const HEADERS_TIMEOUT_MS = 5_000;
+
+type Route = (request: IncomingMessage, signal: AbortSignal) => Promise<unknown>;
+
+export class AdminApi implements Part {
+  readonly name = "control socket";
+  readonly #options: AdminApiOptions;
+  readonly #server: Server;
+  readonly #routes: ReadonlyMap<string, Route>;
+  readonly #maxBytes: number;
+  /** Requests being worked on; disposal waits for them. */
+  readonly #open = new Set<Promise<void>>();
+  /** Ends streams, which have no end of their own, when the agent stops. */
+  readonly #stopping = new AbortController();
+  #taken: TakenSocket | undefined;
+
+  constructor(options: AdminApiOptions) {
+    this.#options = options;
+    this.#maxBytes = options.maxRequestBytes ?? MAX_REQUEST_BYTES;
+    const { operations } = options;
+    this.#routes = new Map<string, Route>([
+      ["GET /v1/status", async () => operations.status()],
+      ["GET /v1/services", async (_, signal) => ({ services: await operations.services(signal) })],
+      ["GET /v1/config", async () => operations.config()],
+      ["POST /v1/reload", () => operations.reload()],
+      ["POST /v1/call", (request, signal) => this.#call(request, signal)],
+    ]);
+    this.#server = createServer((request, response) => this.#accept(request, response));
+    this.#server.maxConnections = MAX_CONNECTIONS;
+    this.#server.headersTimeout = HEADERS_TIMEOUT_MS;
+    // A call takes as long as its own deadline allows; a stream has none.
+    this.#server.requestTimeout = 0;
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    this.#taken = await listenAt(this.#server, this.#options.path);
+    this.#options.log.emit("control.listening", { path: this.#options.path });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort(new AgentError("ERR_RPC_DRAINING", "the agent is stopping"));
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    await this.#taken?.release().catch((cause: unknown) => {
+      this.#options.log.emit("control.request.failed", { reason: errorText(cause) });
+    });
+    while (this.#open.size > 0) await Promise.all(this.#open);
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  #accept(request: IncomingMessage, response: ServerResponse): void {
+    const work = this.#serve(request, response).finally(() => this.#open.delete(work));
+    this.#open.add(work);
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const gone = new AbortController();
+    response.once("close", () => {
+      gone.abort(new AgentError("ERR_RPC_CANCELLED", "the command went away"));
+    });
+    response.on("error", () => gone.abort());
+    const path = request.url ?? "";
+    try {
+      if (request.method === "POST" && path === "/v1/stream") {
+        await this.#stream(
+          request,
+          response,
+          AbortSignal.any([gone.signal, this.#stopping.signal]),
+        );
+        return;
+      }
+      const route = this.#routes.get(`${request.method} ${path}`);
+      if (route === undefined) throw notFound(request, this.#routes);
+      send(response, 200, await route(request, gone.signal));
+    } catch (thrown) {
+      const error = this.#presentable(thrown, path);
+      if (response.headersSent) response.end(`${JSON.stringify(formatError(error))}\n`);
+      else send(response, error.status, formatError(error));
+    }
+    // What is left of a refused body is not waited for.
+    if (!request.complete) request.destroy();
+  }
+
+  async #call(request: IncomingMessage, signal: AbortSignal): Promise<unknown> {
+    const members = parseObject(await readBody(request, this.#maxBytes));
+    const call = parseCall(members);
+    const reply = await this.#options.operations.call(call, parseBody(members), signal);
+    return formatReply(reply, call.codec);
+  }
+
+  async #stream(
+    request: IncomingMessage,
+    response: ServerResponse,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const lines = readLines(request, this.#maxBytes);
+    const first = await lines.next();
+    if (first.done === true) {
+      throw new AgentError("ERR_CONTROL_REQUEST", "the first line of a stream must be its call");
+    }
+    const call = parseCall(parseObject(first.value));
+    const replies = this.#options.operations.stream(call, bodiesOf(lines), signal);
+    response.writeHead(200, { "content-type": "application/jsonl" });
+    for await (const body of replies) {
+      const room = response.write(`${JSON.stringify(formatBody(body, call.codec))}\n`);
+      if (!room) await drained(response, signal);
+    }
+    response.end('{"end":true}\n');
+  }
+
+  /** A bug is logged with its stack, and answered with an id to look it up by. */
+  #presentable(thrown: unknown, path: string): AgentError {
+    if (isAgentError(thrown)) return thrown;
+    const id = correlationId(this.#options.random);
+    this.#options.log.emit("control.request.failed", {
+      path,
+      correlation_id: id,
+      stack: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown),
+    });
+    return new AgentError("ERR_INTERNAL", `the agent failed with a bug (correlation id ${id})`);
+  }
+}
+
+async function* bodiesOf(lines: AsyncIterable<string>): AsyncGenerator<MessageBytes> {
+  for await (const line of lines) yield parseBody(parseObject(line));
+}
+
+async function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Uint8Array>) {
+    size += chunk.length;
+    if (size > maxBytes) {
+      throw new AgentError("ERR_WIRE_TOO_LARGE", `the request is longer than ${maxBytes} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function send(response: ServerResponse, status: number, body: unknown): void {
+  const text = `${JSON.stringify(body)}\n`;
+  response.writeHead(status, {
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(text),
+  });
+  response.end(text);
+}
+
+/** Resolves when the peer has read on; rejects when it is gone. */
+function drained(response: ServerResponse, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    response.once("drain", () => {
+      signal.removeEventListener("abort", onAbort);
+      resolve();
+    });
+  });
+}
+
+function notFound(request: IncomingMessage, routes: ReadonlyMap<string, Route>): AgentError {
+  const known = [...routes.keys(), "POST /v1/stream"].join(", ");
+  return new AgentError(
+    "ERR_CONTROL_REQUEST",
+    `the control socket has no ${request.method} ${request.url}; it has ${known}`,
+  );
+}

@@ -1,0 +1,158 @@
+/**
+ * The control socket from the other end: how the command line asks a running agent.
+ */
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
+import { AgentError, errorText } from "../base/errors.ts";
+import {
+  formatBody,
+  formatCall,
+  parseBody,
+  parseError,
+  parseObject,
+  parseReply,
+} from "./admin-json.ts";
+import type {
+  AdminCall,
+  AdminOperations,
+  AdminReply,
+  ConfigValueView,
+  MessageBytes,
+  ReloadView,
+  ServiceView,
+  StatusView,
+} from "./admin-operations.ts";
+import { readLines } from "./line-reader.ts";
+
+/** Largest answer, or line of a stream, taken from the agent, in bytes. */
+const MAX_ANSWER_BYTES = 96 * 1024 * 1024;
+
+/** {@link AdminOperations} of an agent in another process; what was immediate there is awaited here. */
+export class AdminClient {
+  readonly #path: string;
+
+  /** @param path Of the socket, absolute. */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  async status(signal?: AbortSignal): Promise<StatusView> {
+    return (await this.#ask("GET", "/v1/status", undefined, signal)) as unknown as StatusView;
+  }
+
+  async services(signal?: AbortSignal): Promise<readonly ServiceView[]> {
+    const { services } = await this.#ask("GET", "/v1/services", undefined, signal);
+    return services as readonly ServiceView[];
+  }
+
+  async config(): Promise<{ readonly path: string; readonly values: readonly ConfigValueView[] }> {
+    const view = await this.#ask("GET", "/v1/config", undefined);
+    return view as unknown as ReturnType<AdminOperations["config"]>;
+  }
+
+  async reload(): Promise<ReloadView> {
+    return (await this.#ask("POST", "/v1/reload", "{}")) as unknown as ReloadView;
+  }
+
+  async call(call: AdminCall, body: MessageBytes, signal?: AbortSignal): Promise<AdminReply> {
+    const request = JSON.stringify({ ...formatCall(call), ...formatBody(body, call.codec) });
+    return parseReply(await this.#ask("POST", "/v1/call", request, signal));
+  }
+
+  async *stream(
+    call: AdminCall,
+    bodies: AsyncIterable<MessageBytes>,
+    signal: AbortSignal,
+  ): AsyncGenerator<MessageBytes> {
+    const { request, response } = this.#open("POST", "/v1/stream", signal);
+    request.write(`${JSON.stringify(formatCall(call))}\n`);
+    const sending = send(request, bodies, call);
+    // Awaited below; until then a failure must not count as unhandled.
+    sending.catch(() => undefined);
+    for await (const line of readLines(await response, MAX_ANSWER_BYTES)) {
+      const members = parseObject(line);
+      if (members["error"] !== undefined) throw parseError(members);
+      if (members["end"] === true) {
+        request.destroy();
+        return;
+      }
+      yield parseBody(members);
+    }
+    await sending;
+    throw new AgentError("ERR_RPC_CONNECTION_LOST", "the agent ended the stream without a word");
+  }
+
+  async #ask(
+    method: string,
+    path: string,
+    body: string | undefined,
+    signal?: AbortSignal,
+  ): Promise<Readonly<Record<string, unknown>>> {
+    const { request, response } = this.#open(method, path, signal);
+    request.end(body);
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of (await response) as AsyncIterable<Uint8Array>) chunks.push(chunk);
+    const members = parseObject(Buffer.concat(chunks).toString("utf8"));
+    if (members["error"] !== undefined) throw parseError(members);
+    return members;
+  }
+
+  #open(
+    method: string,
+    path: string,
+    signal: AbortSignal | undefined,
+  ): { request: ClientRequest; response: Promise<IncomingMessage> } {
+    const request = httpRequest({
+      socketPath: this.#path,
+      method,
+      path,
+      agent: false,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    const response = new Promise<IncomingMessage>((resolve, reject) => {
+      request.once("response", resolve);
+      request.on("error", (cause) => reject(this.#unreachable(cause, signal)));
+    });
+    return { request, response };
+  }
+
+  #unreachable(cause: Error, signal: AbortSignal | undefined): unknown {
+    if (signal?.aborted === true) return signal.reason;
+    const code = (cause as NodeJS.ErrnoException).code;
+    const path = this.#path;
+    if (code === "ENOENT" || code === "ECONNREFUSED") {
+      const what = code === "ENOENT" ? "there is no socket at" : "nobody listens at";
+      return new AgentError(
+        "ERR_CONTROL_UNREACHABLE",
+        `the agent is not running: ${what} ${path}`,
+        {
+          cause,
+        },
+      );
+    }
+    if (code === "EACCES" || code === "EPERM") {
+      return new AgentError("ERR_CONTROL_UNREACHABLE", `no permission to use ${path}`, {
+        cause,
+        fields: { fix: "run the command as the agent's own user or as root" },
+      });
+    }
+    return new AgentError(
+      "ERR_CONTROL_UNREACHABLE",
+      `the agent at ${path} does not answer: ${errorText(cause)}`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+async function send(
+  request: ClientRequest,
+  bodies: AsyncIterable<MessageBytes>,
+  call: AdminCall,
+): Promise<void> {
+  for await (const body of bodies) {
+    const room = request.write(`${JSON.stringify(formatBody(body, call.codec))}\n`);
+    if (!room) await new Promise<void>((resolve) => request.once("drain", resolve));
+  }
+  request.end();
+}

@@ -1,0 +1,160 @@
+/**
+ * How calls, replies and errors stand in the JSON of the control socket. Both ends are in this room:
+ * `admin-api.ts` in the agent, `admin-client.ts` in the command line. Pure.
+ *
+ * A message body is text under `body` where its codec is JSON, else base64 under `bodyBase64`; text,
+ * because a JSON number that passed through `JSON.parse` would have lost digits.
+ */
+import { AgentError, ERRORS, type ErrorCode } from "../base/errors.ts";
+import type { CodecName } from "../wire/codec/codec.ts";
+import type { MicroError } from "../wire/mucp/error.ts";
+import type { AdminCall, AdminReply, MessageBytes } from "./admin-operations.ts";
+
+const CODECS: readonly CodecName[] = ["json", "protobuf", "json-rpc", "proto-rpc", "bytes"];
+
+type Members = Readonly<Record<string, unknown>>;
+
+/** An `ERR_RPC_REMOTE` with what the remote answered, ready to be shown. */
+export class RemoteCallError extends AgentError {
+  readonly remote: MicroError;
+
+  constructor(message: string, remote: MicroError) {
+    super("ERR_RPC_REMOTE", message);
+    this.remote = remote;
+  }
+}
+
+/** @throws AgentError `ERR_CONTROL_REQUEST` that names the member. */
+export function parseObject(text: string): Members {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new AgentError("ERR_CONTROL_REQUEST", "the request is not JSON", { cause });
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new AgentError("ERR_CONTROL_REQUEST", "the request is not a JSON object");
+  }
+  return value as Members;
+}
+
+/** @throws AgentError `ERR_CONTROL_REQUEST`. */
+export function parseCall(members: Members): AdminCall {
+  const codec = members["codec"] ?? "json";
+  const known = CODECS.find((name) => name === codec);
+  if (known === undefined) throw bad("codec", `must be one of ${CODECS.join(", ")}`);
+  const timeoutMs = members["timeoutMs"];
+  if (timeoutMs !== undefined && !(Number.isInteger(timeoutMs) && Number(timeoutMs) > 0)) {
+    throw bad("timeoutMs", "must be a whole number of milliseconds above 0");
+  }
+  return {
+    service: word(members, "service"),
+    endpoint: word(members, "endpoint"),
+    codec: known,
+    metadata: parseMetadata(members["metadata"]),
+    timeoutMs: timeoutMs === undefined ? undefined : Number(timeoutMs),
+  };
+}
+
+export function formatCall(call: AdminCall): Members {
+  return {
+    service: call.service,
+    endpoint: call.endpoint,
+    codec: call.codec,
+    metadata: Object.fromEntries(call.metadata),
+    ...(call.timeoutMs === undefined ? {} : { timeoutMs: call.timeoutMs }),
+  };
+}
+
+/** Absent bodies are empty. @throws AgentError `ERR_CONTROL_REQUEST`. */
+export function parseBody(members: Members): MessageBytes {
+  const { body, bodyBase64 } = members as { body?: unknown; bodyBase64?: unknown };
+  if (typeof bodyBase64 === "string" && body === undefined)
+    return Buffer.from(bodyBase64, "base64");
+  if (typeof body === "string" && bodyBase64 === undefined) return Buffer.from(body, "utf8");
+  if (body === undefined && bodyBase64 === undefined) return new Uint8Array();
+  throw bad("body", "must be text, or bodyBase64 in its place");
+}
+
+export function formatBody(body: MessageBytes, codec: CodecName): Members {
+  const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  return codec === "json" || codec === "json-rpc"
+    ? { body: buffer.toString("utf8") }
+    : { bodyBase64: buffer.toString("base64") };
+}
+
+export function formatReply(reply: AdminReply, codec: CodecName): Members {
+  return {
+    ...formatBody(reply.body, codec),
+    metadata: Object.fromEntries(reply.metadata),
+    durationMs: reply.durationMs,
+    node: reply.node,
+  };
+}
+
+export function parseReply(members: Members): AdminReply {
+  return {
+    body: parseBody(members),
+    metadata: parseMetadata(members["metadata"]),
+    durationMs: Number(members["durationMs"]),
+    node: String(members["node"]),
+  };
+}
+
+/** What an error says over the socket: never its cause, but for the remote's own go-micro error. */
+export function formatError(error: AgentError): Members {
+  const remote = remoteOf(error);
+  const fix = error.fields["fix"];
+  return {
+    error: {
+      code: error.code,
+      message: error.message,
+      hint: typeof fix === "string" ? fix : error.hint,
+      ...(remote === undefined ? {} : { remote }),
+    },
+  };
+}
+
+/** The error in an answer of the control socket, as if it had been thrown here. */
+export function parseError(members: Members): AgentError {
+  const { code, message, hint, remote } = (members["error"] ?? {}) as Members;
+  const text = typeof message === "string" ? message : "the agent answered with an error";
+  if (isMicroError(remote)) return new RemoteCallError(text, remote);
+  const known = typeof code === "string" && Object.hasOwn(ERRORS, code);
+  return new AgentError(known ? (code as ErrorCode) : "ERR_INTERNAL", text, {
+    fields: typeof hint === "string" ? { fix: hint } : {},
+  });
+}
+
+function remoteOf(error: AgentError): MicroError | undefined {
+  if (error instanceof RemoteCallError) return error.remote;
+  return isMicroError(error.cause) ? error.cause : undefined;
+}
+
+function isMicroError(value: unknown): value is MicroError {
+  if (typeof value !== "object" || value === null) return false;
+  const { id, code, detail, status } = value as Members;
+  return (
+    typeof code === "number" && [id, detail, status].every((member) => typeof member === "string")
+  );
+}
+
+function parseMetadata(value: unknown): ReadonlyMap<string, string> {
+  if (value === undefined) return new Map();
+  if (typeof value !== "object" || value === null)
+    throw bad("metadata", "must be an object of text");
+  const entries = Object.entries(value);
+  const odd = entries.find(([, text]) => typeof text !== "string");
+  if (odd !== undefined) throw bad(`metadata.${odd[0]}`, "must be text");
+  return new Map(entries as [string, string][]);
+}
+
+function word(members: Members, name: string): string {
+  const value = members[name];
+  if (typeof value !== "string" || value === "") throw bad(name, "must be text and not empty");
+  return value;
+}
+
+function bad(name: string, what: string): AgentError {
+  return new AgentError("ERR_CONTROL_REQUEST", `${name} ${what}`, { fields: { member: name } });
+}

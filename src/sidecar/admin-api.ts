@@ -122,8 +122,8 @@ export class AdminApi implements Part {
       if (response.headersSent) response.end(`${JSON.stringify(formatError(error))}\n`);
       else send(response, error.status, formatError(error));
     }
-    // What is left of a refused body is not waited for.
-    if (!request.complete) request.destroy();
+    // The rest of a refused body is read and dropped: closing on it would lose the answer.
+    if (!request.complete) request.resume();
   }
 
   async #call(request: IncomingMessage, signal: AbortSignal): Promise<unknown> {
@@ -138,7 +138,7 @@ export class AdminApi implements Part {
     response: ServerResponse,
     signal: AbortSignal,
   ): Promise<void> {
-    const lines = readLines(request, this.#maxBytes);
+    const lines = readLines(chunksOf(request), this.#maxBytes);
     const first = await lines.next();
     if (first.done === true) {
       throw new AgentError("ERR_CONTROL_REQUEST", "the first line of a stream must be its call");
@@ -170,10 +170,15 @@ async function* bodiesOf(lines: AsyncIterable<string>): AsyncGenerator<MessageBy
   for await (const line of lines) yield parseBody(parseObject(line));
 }
 
+/** Stopping half-way leaves the request open, so that it can still be answered. */
+function chunksOf(request: IncomingMessage): AsyncIterable<Uint8Array> {
+  return request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
+}
+
 async function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of request as AsyncIterable<Uint8Array>) {
+  for await (const chunk of chunksOf(request)) {
     size += chunk.length;
     if (size > maxBytes) {
       throw new AgentError("ERR_WIRE_TOO_LARGE", `the request is longer than ${maxBytes} bytes`);

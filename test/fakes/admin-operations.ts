@@ -1,0 +1,108 @@
+/**
+ * An agent as the control socket sees it, that answers what it was told to.
+ */
+import { AgentError } from "#src/base/errors.ts";
+import type {
+  AdminCall,
+  AdminOperations,
+  AdminReply,
+  MessageBytes,
+  StatusView,
+} from "#src/sidecar/admin-operations.ts";
+
+export const STATUS: StatusView = {
+  name: "greeter",
+  version: "1.2.3",
+  pid: 42,
+  state: "ready",
+  startedAt: Date.UTC(2026, 5, 1),
+  uptimeMs: 90_061_000,
+  configPath: "/etc/microedge/microedge.toml",
+  listener: { address: "127.0.0.1:0", listen: "127.0.0.1:40001", waitingFor: undefined },
+  tls: {
+    verify: "enforce",
+    minVersion: "1.3",
+    certificate: {
+      subject: "CN=device-7",
+      issuer: "CN=development CA",
+      notBefore: Date.UTC(2026, 4, 1),
+      notAfter: Date.UTC(2026, 7, 1),
+      serial: "0A0B",
+      fingerprint: "ab".repeat(32),
+    },
+    refused: undefined,
+  },
+  connections: 3,
+  counters: { calls: 17, errors: 2 },
+  memory: { rss: 41_000_000, heapUsed: 6_000_000 },
+  handlers: [{ module: "/etc/microedge/greeter.mjs", service: "greeter" }],
+  warnings: [],
+};
+
+export class FakeAgent implements AdminOperations {
+  readonly calls: { readonly call: AdminCall; readonly body: string }[] = [];
+  /** Thrown by the next call, once. */
+  failure: unknown;
+  /** A call does not return before this does. */
+  hold: Promise<void> = Promise.resolve();
+  /** Resolves with the reason when a call's signal aborts. */
+  readonly aborted = Promise.withResolvers<unknown>();
+
+  status(): StatusView {
+    return STATUS;
+  }
+
+  async services(): ReturnType<AdminOperations["services"]> {
+    return [
+      {
+        name: "greeter",
+        version: "1.2.3",
+        source: "local",
+        nodes: [{ id: "greeter-1", address: "127.0.0.1:40001" }],
+        endpoints: [{ name: "Greeter.Hello", kind: "read", mode: "unary" }],
+      },
+    ];
+  }
+
+  /** Echoes the body. */
+  async call(call: AdminCall, body: MessageBytes, signal: AbortSignal): Promise<AdminReply> {
+    signal.addEventListener("abort", () => this.aborted.resolve(signal.reason));
+    this.calls.push({ call, body: Buffer.from(body).toString("utf8") });
+    await this.hold;
+    if (this.failure !== undefined) throw this.failure;
+    return { body, metadata: new Map([["x-seen", "yes"]]), durationMs: 7, node: "127.0.0.1:40001" };
+  }
+
+  async *stream(
+    call: AdminCall,
+    bodies: AsyncIterable<MessageBytes>,
+    signal: AbortSignal,
+  ): AsyncGenerator<MessageBytes> {
+    signal.addEventListener("abort", () => this.aborted.resolve(signal.reason));
+    const stop = new Promise<never>((_, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason));
+    });
+    stop.catch(() => undefined);
+    this.calls.push({ call, body: "" });
+    const messages = bodies[Symbol.asyncIterator]();
+    for (;;) {
+      const next = await Promise.race([messages.next(), stop]);
+      if (next.done === true) return;
+      if (Buffer.from(next.value).toString() === "fail") {
+        throw new AgentError("ERR_RPC_OVERLOADED", "no more");
+      }
+      yield next.value;
+    }
+  }
+
+  config(): ReturnType<AdminOperations["config"]> {
+    return {
+      path: "/etc/microedge/microedge.toml",
+      values: [{ key: "rpc.listen", value: "127.0.0.1:0", source: "file", reloads: "restart" }],
+    };
+  }
+
+  async reload(): ReturnType<AdminOperations["reload"]> {
+    return { applied: ["log.level"], needRestart: ["rpc.listen"] };
+  }
+}

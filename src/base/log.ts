@@ -34,6 +34,10 @@ export const EVENTS = {
     level: "error",
     msg: "new certificate, key or trust bundle was refused; the old one stays in force",
   },
+  "tls.material.warning": {
+    level: "warn",
+    msg: "certificate, key or trust bundle deserves a look",
+  },
   "tls.protocol.lowered": { level: "warn", msg: "TLS 1.2 is allowed for old peers" },
   "rpc.call": { level: "debug", msg: "call finished" },
   "rpc.message.refused": { level: "warn", msg: "peer sent something that is not a valid message" },

@@ -243,7 +243,10 @@ class ConfigReader implements Reading {
 
   /** Reports at the line of `key`, or of `beside` when the key itself is not in the file. */
   #report(key: string, message: string, beside = key): void {
-    const line = this.#lines.get(beside) ?? this.#lines.get(key.replace(/\.[^.]*$/, ""));
+    // an item of an inline array has no line of its own: take the line of what holds it
+    const line = [beside, beside.replace(/\.[^.]*$/, ""), beside.replace(/\[\d+\].*$/, "")]
+      .map((name) => this.#lines.get(name))
+      .find((known) => known !== undefined);
     this.problems.push({ key: printable(key), message, ...(line === undefined ? {} : { line }) });
   }
 }

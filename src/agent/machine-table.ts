@@ -1,0 +1,62 @@
+/**
+ * What microedge touches on a machine besides its configuration keys: paths, ports and environment
+ * variables. Documentation is made from it; the values that code uses stand in the code and a test
+ * compares them.
+ */
+import { LOCAL_CONFIG_NAME, SYSTEM_CONFIG_PATH } from "./config.ts";
+import { SECTIONS } from "./config-table.ts";
+
+export interface Place {
+  readonly name: string;
+  readonly doc: string;
+}
+
+export const PATHS: readonly Place[] = [
+  {
+    name: SYSTEM_CONFIG_PATH,
+    doc: "The configuration, unless `--config FILE` names another.",
+  },
+  {
+    name: `./${LOCAL_CONFIG_NAME}`,
+    doc: "The configuration, when the one above does not exist.",
+  },
+  {
+    name: "/run/microedge/control.sock",
+    doc: "Control socket, mode 0600, of the agent of the system; `control.socket` changes it.",
+  },
+  {
+    name: "tls.cert, tls.key, tls.ca",
+    doc: "Read at start, looked at every `tls.reload_interval_ms`, and on SIGHUP. Never written.",
+  },
+];
+
+export const PORTS: readonly Place[] = [
+  {
+    name: `TCP ${SECTIONS.rpc.listen.fallback.port}, ${SECTIONS.rpc.listen.fallback.host} only`,
+    doc: "RPC over mutual TLS; `rpc.listen` changes address and port.",
+  },
+];
+
+export const VARIABLES: readonly Place[] = [
+  {
+    name: "MICROEDGE_<SECTION>_<KEY>",
+    doc: "Overrides a key of a section; the tables below name each. Lists can't be overridden. An unknown name is a warning.",
+  },
+  {
+    name: "MICRO_TLS_SECURE",
+    doc: '"true" (go-micro v5): verify outbound peers, which microedge does anyway. "false" alone changes nothing and warns.',
+  },
+  {
+    name: "MICRO_TLS_INSECURE",
+    doc: '"true" (go-micro v6): do not verify outbound peers; said loudly at start and in status. Never weakens inbound. Contradicting MICRO_TLS_SECURE or tls.insecure_skip_verify is an error that names both.',
+  },
+  {
+    name: "RUNTIME_DIRECTORY",
+    doc: "Set by systemd: where the control socket is by default.",
+  },
+  {
+    name: "NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID",
+    doc: "Set by systemd (Type=notify, WatchdogSec): readiness, reload, stop and signs of life go there.",
+  },
+  { name: "NO_COLOR, TERM", doc: "NO_COLOR not empty, or TERM=dumb: no colours on a terminal." },
+];

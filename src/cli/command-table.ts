@@ -5,7 +5,26 @@
  * the agent, nor the agent for the development CA.
  */
 import type { Command } from "./command.ts";
+import { configCheckCommand } from "./commands/config-check.ts";
+import { configSchemaCommand } from "./commands/config-schema.ts";
+import { configShowCommand } from "./commands/config-show.ts";
 import { helpCommand } from "./commands/help.ts";
+import { pkiInitCommand } from "./commands/pki-init.ts";
+import { pkiIssueCommand } from "./commands/pki-issue.ts";
+import { reloadCommand } from "./commands/reload.ts";
+import { servicesCommand } from "./commands/services.ts";
+import { statusCommand } from "./commands/status.ts";
 import { versionCommand } from "./commands/version.ts";
 
-export const COMMANDS: readonly Command[] = [helpCommand(() => COMMANDS), versionCommand];
+export const COMMANDS: readonly Command[] = [
+  statusCommand,
+  servicesCommand,
+  reloadCommand,
+  configCheckCommand,
+  configShowCommand,
+  configSchemaCommand,
+  pkiInitCommand,
+  pkiIssueCommand,
+  versionCommand,
+  helpCommand(() => COMMANDS),
+];

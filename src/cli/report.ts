@@ -4,7 +4,10 @@
  * People get results on stdout and errors on stderr. With `--json` exactly one document goes to
  * stdout, also for an error, so that a script reads one stream (`docs/json-output.md`).
  */
-import { AgentError, errorText, isAgentError } from "../base/errors.ts";
+import { ConfigError } from "../agent/config-problem.ts";
+import { errorText, isAgentError } from "../base/errors.ts";
+import { RemoteError } from "../rpc/client/remote-error.ts";
+import type { MicroError } from "../wire/mucp/error.ts";
 import type { ExitCode } from "./exit-codes.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import type { Output, Terminal } from "./terminal.ts";
@@ -13,23 +16,6 @@ import type { Output, Terminal } from "./terminal.ts";
 export const JSON_SCHEMA = 1;
 
 export type JsonFields = Readonly<Record<string, unknown>>;
-
-export interface Problem {
-  /** Where: a key, a file and line, a field. */
-  readonly where: string;
-  readonly problem: string;
-  readonly fix?: string;
-}
-
-/** An error that lists everything that was wrong, not only the first thing. */
-export class ProblemsError extends AgentError {
-  readonly problems: readonly Problem[];
-
-  constructor(error: AgentError, problems: readonly Problem[]) {
-    super(error.code, error.message, { cause: error.cause, fields: error.fields });
-    this.problems = problems;
-  }
-}
 
 export class Report {
   readonly #terminal: Terminal;
@@ -85,9 +71,8 @@ export class Report {
     }
     const name = this.#command === "" ? "microedge" : `microedge ${this.#command}`;
     const lines = [`${name}: ${failure.message}`];
-    for (const { where, problem, fix } of failure.problems ?? []) {
-      lines.push(`  ${where}: ${problem}`);
-      if (fix !== undefined) lines.push(`    fix: ${fix}`);
+    for (const { line, key, message } of failure.problems ?? []) {
+      lines.push(`  ${line === undefined ? "" : `line ${line}: `}${key} ${message}`);
     }
     lines.push(`  fix: ${failure.hint}`, `  code: ${failure.code}`);
     if (exitCode === EXIT.bug) lines.push(stackOf(thrown));
@@ -105,7 +90,10 @@ export interface FailureView {
   readonly code: string;
   readonly message: string;
   readonly hint: string;
-  readonly problems?: readonly Problem[];
+  /** Everything that is wrong with a configuration. */
+  readonly problems?: ConfigError["problems"];
+  /** What the called service answered. */
+  readonly remote?: MicroError;
 }
 
 /** What an error says to people and programs. The cause stays out: it is for the agent's log. */
@@ -117,12 +105,17 @@ export function describe(thrown: unknown): FailureView {
       hint: "report it with the stack and `microedge version --build-info`",
     };
   }
+  const { code, message, hint } = thrown;
   const fix = thrown.fields["fix"];
+  const said = { code, message, hint: typeof fix === "string" ? fix : hint };
+  if (thrown instanceof RemoteError) return { ...said, remote: thrown.remote };
+  if (!(thrown instanceof ConfigError)) return said;
+  const count = thrown.problems.length;
+  const where = thrown.file ?? "the configuration";
   return {
-    code: thrown.code,
-    message: thrown.message,
-    hint: typeof fix === "string" ? fix : thrown.hint,
-    ...(thrown instanceof ProblemsError ? { problems: thrown.problems } : {}),
+    ...said,
+    message: `${count} problem${count === 1 ? "" : "s"} in ${where}`,
+    problems: thrown.problems,
   };
 }
 

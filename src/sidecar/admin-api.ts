@@ -43,6 +43,7 @@ export const MAX_REQUEST_BYTES = 6 * 1024 * 1024;
 /** The command line opens one; a few at once is a script. */
 const MAX_CONNECTIONS = 16;
 const HEADERS_TIMEOUT_MS = 5_000;
+const BAD_GATEWAY = 502;
 
 type Route = (request: IncomingMessage, signal: AbortSignal) => Promise<unknown>;
 
@@ -120,7 +121,7 @@ export class AdminApi implements Part {
     } catch (thrown) {
       const error = this.#presentable(thrown, path);
       if (response.headersSent) response.end(`${JSON.stringify(formatError(error))}\n`);
-      else send(response, error.status, formatError(error));
+      else send(response, httpStatusOf(error), formatError(error));
     }
     // The rest of a refused body is read and dropped: closing on it would lose the answer.
     if (!request.complete) request.resume();
@@ -207,6 +208,11 @@ function drained(response: ServerResponse, signal: AbortSignal): Promise<void> {
       resolve();
     });
   });
+}
+
+/** A remote's code is any number that it chose; only the table's own are HTTP statuses. */
+function httpStatusOf(error: AgentError): number {
+  return error.code === "ERR_RPC_REMOTE" ? BAD_GATEWAY : error.status;
 }
 
 function notFound(request: IncomingMessage, routes: ReadonlyMap<string, Route>): AgentError {

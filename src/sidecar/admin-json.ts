@@ -6,6 +6,7 @@
  * because a JSON number that passed through `JSON.parse` would have lost digits.
  */
 import { AgentError, ERRORS, type ErrorCode } from "../base/errors.ts";
+import { RemoteError } from "../rpc/client/remote-error.ts";
 import type { CodecName } from "../wire/codec/codec.ts";
 import type { MicroError } from "../wire/mucp/error.ts";
 import type { AdminCall, AdminReply, MessageBytes } from "./admin-operations.ts";
@@ -13,16 +14,6 @@ import type { AdminCall, AdminReply, MessageBytes } from "./admin-operations.ts"
 const CODECS: readonly CodecName[] = ["json", "protobuf", "json-rpc", "proto-rpc", "bytes"];
 
 type Members = Readonly<Record<string, unknown>>;
-
-/** An `ERR_RPC_REMOTE` with what the remote answered, ready to be shown. */
-export class RemoteCallError extends AgentError {
-  readonly remote: MicroError;
-
-  constructor(message: string, remote: MicroError) {
-    super("ERR_RPC_REMOTE", message);
-    this.remote = remote;
-  }
-}
 
 /** @throws AgentError `ERR_CONTROL_REQUEST` that names the member. */
 export function parseObject(text: string): Members {
@@ -101,34 +92,28 @@ export function parseReply(members: Members): AdminReply {
   };
 }
 
-/** What an error says over the socket: never its cause, but for the remote's own go-micro error. */
+/** What an error says over the socket: never its cause; a remote's go-micro error whole. */
 export function formatError(error: AgentError): Members {
-  const remote = remoteOf(error);
   const fix = error.fields["fix"];
   return {
     error: {
       code: error.code,
       message: error.message,
       hint: typeof fix === "string" ? fix : error.hint,
-      ...(remote === undefined ? {} : { remote }),
+      ...(error instanceof RemoteError ? { remote: error.remote, node: error.node } : {}),
     },
   };
 }
 
 /** The error in an answer of the control socket, as if it had been thrown here. */
 export function parseError(members: Members): AgentError {
-  const { code, message, hint, remote } = (members["error"] ?? {}) as Members;
+  const { code, message, hint, remote, node } = (members["error"] ?? {}) as Members;
+  if (isMicroError(remote)) return new RemoteError(remote, typeof node === "string" ? node : "");
   const text = typeof message === "string" ? message : "the agent answered with an error";
-  if (isMicroError(remote)) return new RemoteCallError(text, remote);
   const known = typeof code === "string" && Object.hasOwn(ERRORS, code);
   return new AgentError(known ? (code as ErrorCode) : "ERR_INTERNAL", text, {
     fields: typeof hint === "string" ? { fix: hint } : {},
   });
-}
-
-function remoteOf(error: AgentError): MicroError | undefined {
-  if (error instanceof RemoteCallError) return error.remote;
-  return isMicroError(error.cause) ? error.cause : undefined;
 }
 
 function isMicroError(value: unknown): value is MicroError {

@@ -112,7 +112,7 @@ export interface ReloadView {
 export interface AdminOperations {
   status(): StatusView;
   services(signal: AbortSignal): Promise<readonly ServiceView[]>;
-  /** Calls any service, the agent's own by its registry or listener. @throws AgentError; `ERR_RPC_REMOTE` carries the remote's go-micro error in `cause`. */
+  /** Calls any service, the agent's own by its registry or listener. @throws AgentError; a `RemoteError` when the service itself answered with one. */
   call(call: AdminCall, body: MessageBytes, signal: AbortSignal): Promise<AdminReply>;
   /** A bidirectional stream: yields each reply as it comes; `bodies` ending ends our side. */
   stream(

@@ -5,12 +5,12 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, suite, test } from "node:test";
-import { AgentError } from "#src/base/errors.ts";
+import type { AgentError } from "#src/base/errors.ts";
 import { SILENT } from "#src/base/log.ts";
 import { systemRandom } from "#src/host/random.ts";
+import { RemoteError } from "#src/rpc/client/remote-error.ts";
 import { AdminApi } from "#src/sidecar/admin-api.ts";
 import { AdminClient } from "#src/sidecar/admin-client.ts";
-import { RemoteCallError } from "#src/sidecar/admin-json.ts";
 import type { AdminCall } from "#src/sidecar/admin-operations.ts";
 import { FakeAgent, STATUS } from "../../fakes/admin-operations.ts";
 
@@ -146,12 +146,13 @@ suite("control socket: requests", () => {
   }
 
   test("a remote error keeps its id, code, detail and status", async () => {
-    const remote = { id: "go.greeter", code: 409, detail: "twice", status: "Conflict" };
+    const remote = { id: "go.greeter", code: 4090, detail: "twice", status: "Conflict" };
     const agent = new FakeAgent();
-    agent.failure = new AgentError("ERR_RPC_REMOTE", "go.greeter: twice", { cause: remote });
+    agent.failure = new RemoteError(remote, "127.0.0.1:1");
     await using api = await started(agent);
     await assert.rejects(new AdminClient(path).call(ECHO, bytes("{}")), (error) => {
-      assert.ok(error instanceof RemoteCallError, api.name);
+      assert.ok(error instanceof RemoteError, api.name);
+      assert.equal(error.node, "127.0.0.1:1");
       assert.deepEqual(error.remote, remote);
       return true;
     });

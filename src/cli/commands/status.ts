@@ -1,0 +1,57 @@
+/**
+ * `microedge status`: what the running agent is and does.
+ */
+import { formatMoment, formatSpan } from "../../identity/span-words.ts";
+import type { StatusView } from "../../sidecar/admin-operations.ts";
+import { command } from "../command.ts";
+import { agentOf } from "../configuration.ts";
+import { formatBytes, formatDuration } from "../format/duration.ts";
+import { paint } from "../format/style.ts";
+import { columns } from "../format/table.ts";
+import type { Output } from "../terminal.ts";
+
+export const statusCommand = command({
+  name: "status",
+  summary: "show what the running agent is and does",
+  options: {},
+  examples: ["microedge status", "microedge status --json"],
+  async run({ terminal, report, configFile }) {
+    const agent = await agentOf(terminal, configFile);
+    const status = await agent.status();
+    return report.result({ ...status }, (out) => formatStatus(status, out, terminal.clock.now()));
+  },
+});
+
+/** @param nowMs Unix milliseconds. */
+export function formatStatus(status: StatusView, out: Output, nowMs: number): string {
+  const { listener, tls, memory } = status;
+  const rows: [string, string][] = [
+    ["agent", `${status.name} ${status.version}, process ${status.pid}`],
+    ["state", paint(out, status.state === "ready" ? "green" : "yellow", status.state)],
+    ["up", `${formatDuration(status.uptimeMs)}, since ${formatMoment(status.startedAt)}`],
+    ["configuration", status.configPath],
+    [
+      "listens",
+      listener.listen ?? `waits for ${listener.address}: ${listener.waitingFor ?? "not bound yet"}`,
+    ],
+    ["peers", `${tls.verify}, TLS ${tls.minVersion} or newer, ${status.connections} connected`],
+  ];
+  if (tls.certificate !== undefined) {
+    const { subject, issuer, notAfter } = tls.certificate;
+    const left = notAfter - nowMs;
+    const ends = left > 0 ? `ends in ${formatSpan(left)}` : `ENDED ${formatSpan(-left)} ago`;
+    rows.push(["certificate", `${subject}, issued by ${issuer}`]);
+    rows.push(["", `${ends} (${formatMoment(notAfter)}), serial ${tls.certificate.serial}`]);
+  }
+  const counters = Object.entries(status.counters).map(([name, count]) => `${name} ${count}`);
+  rows.push(["counted", counters.join(", ")]);
+  rows.push([
+    "memory",
+    `${formatBytes(memory.rss)} resident, ${formatBytes(memory.heapUsed)} heap`,
+  ]);
+  for (const { module, service } of status.handlers)
+    rows.push(["handlers", `${service}: ${module}`]);
+  if (tls.refused !== undefined) rows.push(["TLS files", `newer ones not in use: ${tls.refused}`]);
+  for (const warning of status.warnings) rows.push([paint(out, "yellow", "warning"), warning]);
+  return columns(rows);
+}

@@ -1,0 +1,36 @@
+/**
+ * The configuration as a command sees it: found by `--config` or in the usual places.
+ */
+import type { ConfigPlace, LoadedConfig } from "../agent/config.ts";
+import { readTextFile } from "../host/text-file.ts";
+import { AdminClient } from "../sidecar/admin-client.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** What the configuration takes from this machine. */
+export function configPlace(terminal: Terminal): ConfigPlace {
+  return {
+    environment: terminal.env,
+    workingDirectory: terminal.cwd,
+    root: terminal.uid === 0,
+    nowMs: () => terminal.clock.now(),
+    readText: readTextFile,
+  };
+}
+
+/** @throws AgentError `ERR_CONFIG_UNREADABLE`, `ERR_CONFIG_INVALID`. */
+export async function loadConfiguration(
+  terminal: Terminal,
+  configFile: string | undefined,
+): Promise<LoadedConfig> {
+  const { loadConfig } = await import("../agent/config.ts");
+  return loadConfig(configFile, configPlace(terminal));
+}
+
+/** The running agent of the configuration; whether it runs shows the first question. */
+export async function agentOf(
+  terminal: Terminal,
+  configFile: string | undefined,
+): Promise<AdminClient> {
+  const { config } = await loadConfiguration(terminal, configFile);
+  return new AdminClient(config.controlSocketPath);
+}

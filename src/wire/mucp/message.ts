@@ -46,7 +46,10 @@ export type BodyPlan = "keep" | "discard";
 export interface MessageSink<Head> {
   /** The head is complete; the body has not been read yet. */
   onHead(head: Head): BodyPlan;
-  /** The message is complete. `body` is valid only during the call and empty when discarded. */
+  /**
+   * The message is complete. `body` is empty when discarded. It may be a view of the piece that was
+   * pushed; the reader itself never writes to it again, so it may be kept if that piece may.
+   */
   onMessage(head: Head, body: Uint8Array): void;
 }
 

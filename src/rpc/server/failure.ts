@@ -1,0 +1,63 @@
+/**
+ * From anything thrown to what the peer is told.
+ *
+ * An `AgentError` and an error that a handler chose speak for themselves. Everything else is a bug: the
+ * peer gets 500 and a correlation id, the stack goes to the log under the same id and nowhere else.
+ */
+import { type AgentError, type ErrorCode, isAgentError } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import { correlationId, type Random } from "../../host/random.ts";
+import { type MicroError, microErrorOf, statusText } from "../../wire/mucp/error.ts";
+import { HandlerError } from "./handler-error.ts";
+
+export interface Failure {
+  readonly micro: MicroError;
+  /** `undefined` for an error that the handler chose. */
+  readonly code: ErrorCode | undefined;
+}
+
+/** @param id Who answers, dotted. */
+export function refusal(error: AgentError, id: string): Failure {
+  return { micro: microErrorOf(error, id), code: error.code };
+}
+
+/** @param id Who answers, dotted; a handler's own error may name another. */
+export function failureOf(thrown: unknown, id: string, log: Logger, random: Random): Failure {
+  if (isAgentError(thrown)) return refusal(thrown, id);
+  if (thrown instanceof HandlerError) {
+    const { status, message } = thrown;
+    const micro = {
+      id: thrown.id ?? id,
+      code: status,
+      detail: message,
+      status: statusText(status),
+    };
+    return { micro, code: undefined };
+  }
+  return bug(thrown, id, log, random);
+}
+
+/** Logs a bug and answers with its correlation id only. */
+export function bug(thrown: unknown, id: string, log: Logger, random: Random): Failure {
+  const correlation = correlationId(random);
+  log.emit("rpc.handler.failed", { correlation_id: correlation, stack: stackOf(thrown) });
+  const micro = {
+    id,
+    code: 500,
+    detail: `internal error; the agent's log has it under correlation id ${correlation}`,
+    status: statusText(500),
+  };
+  return { micro, code: "ERR_INTERNAL" };
+}
+
+const MAX_STACK_CHARACTERS = 4_000;
+
+function stackOf(thrown: unknown): string {
+  const lines: string[] = [];
+  let next = thrown;
+  for (let depth = 0; depth < 4 && next !== undefined; depth++) {
+    lines.push(next instanceof Error ? (next.stack ?? next.message) : String(next));
+    next = next instanceof Error ? next.cause : undefined;
+  }
+  return lines.join("\ncaused by: ").slice(0, MAX_STACK_CHARACTERS);
+}

@@ -1,0 +1,325 @@
+/**
+ * One connection of the mucp server: reads messages, hands them to calls and streams, answers, and ends
+ * when it should. It owns the socket. What a call does is in `unary-call.ts` and `stream-call.ts`.
+ *
+ * A message that can't be read is answered once, after every answer that is still owed. Then our side
+ * ends, and what still arrives is dropped for a moment: a connection closed with unread bytes is reset,
+ * and the peer would never see why.
+ */
+import type { Socket } from "node:net";
+import { AgentError, isAgentError } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import { type Principal, principalName } from "../../base/principal.ts";
+import type { PeerConnection } from "../../transport/peer-connection.ts";
+import type { BodyPlan, MessageSink, RequestHead } from "../../wire/mucp/message.ts";
+import { type MessageReader, requestReader } from "../../wire/mucp/message-reader.ts";
+import { CONTINUE } from "../../wire/mucp/message-writer.ts";
+import type { Due } from "./due-timer.ts";
+import { bug, refusal } from "./failure.ts";
+import { OpenStreams } from "./open-streams.ts";
+import { Outbox } from "./outbox.ts";
+import { ReadingLimits } from "./reading-limits.ts";
+import type { Receiver } from "./receiver.ts";
+import { connectionErrorReply } from "./replies.ts";
+import { ReplyOrder } from "./reply-order.ts";
+import { RequestRouter } from "./request-router.ts";
+import type { CallHost, ServerContext } from "./server-context.ts";
+
+export interface ConnectionOwner {
+  /** New calls are refused while the server drains. */
+  readonly draining: boolean;
+  /** The socket is gone. Called once. */
+  onClosed(connection: MucpConnection): void;
+}
+
+export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due {
+  readonly context: ServerContext;
+  readonly principal: Principal;
+  readonly log: Logger;
+  readonly outbox: Outbox;
+  nowMs: number;
+  dueAt = Number.POSITIVE_INFINITY;
+
+  readonly #socket: Socket;
+  readonly #owner: ConnectionOwner;
+  readonly #reader: MessageReader<RequestHead>;
+  readonly #reading: ReadingLimits;
+  readonly #order: ReplyOrder;
+  readonly #streams = new OpenStreams();
+  readonly #router: RequestRouter;
+  /** Takes the body of the message at hand. */
+  #receiver: Receiver | undefined;
+  /** A message ended within the present read. */
+  #completed = false;
+  #inRead = false;
+  #paused = false;
+  /** No more requests are read; what is owed is still answered. */
+  #finishing = false;
+  /** Our side has ended. */
+  #ended = false;
+  #closed = false;
+  /** When what is left is cut off; monotonic milliseconds. */
+  #cutAt = Number.POSITIVE_INFINITY;
+
+  constructor(context: ServerContext, peer: PeerConnection, log: Logger, owner: ConnectionOwner) {
+    const { principal, socket } = peer;
+    this.context = context;
+    this.principal = principal;
+    this.log = log.with({ peer: principalName(principal), remote: principal.remote });
+    this.nowMs = context.clock.monotonicMs();
+    this.#socket = socket;
+    this.#owner = owner;
+    this.outbox = new Outbox(socket, context.clock, () => this.workChanged());
+    this.#reader = requestReader(context.limits);
+    this.#reading = new ReadingLimits(context.limits, this.nowMs);
+    this.#order = new ReplyOrder(this.outbox);
+    this.#router = new RequestRouter(this, this.#order, this.#streams, owner);
+  }
+
+  /** Begins to read. Call once. */
+  open(): void {
+    const socket = this.#socket;
+    socket.on("error", () => socket.destroy()); // a reset is an everyday end; "close" follows
+    socket.on("close", this.#onClose);
+    if (socket.destroyed) {
+      this.#onClose();
+      return;
+    }
+    socket.on("end", this.#onEnd);
+    socket.on("finish", this.#onFinish);
+    this.context.timer.watch(this);
+    this.noticeDue(this.#reading.dueAt(false));
+    socket.on("data", this.#onData);
+  }
+
+  /** Whether a call or a stream is open. */
+  get busy(): boolean {
+    return this.#order.size > 0 || this.#streams.size > 0;
+  }
+
+  /** Ends as soon as what is open is done; the owner says that it drains. */
+  drain(): void {
+    this.#settle();
+  }
+
+  /** Ends at once; open calls are aborted. */
+  destroy(): void {
+    this.#cancelAll();
+    this.#socket.destroy();
+  }
+
+  noticeDue(atMs: number): void {
+    if (this.#closed || atMs >= this.dueAt) return;
+    this.dueAt = atMs;
+    this.context.timer.noticeEarlier(atMs);
+  }
+
+  workChanged(): void {
+    if (this.#inRead || this.#closed) return; // the end of the read looks at everything
+    this.nowMs = this.context.clock.monotonicMs();
+    this.#order.release();
+    if (!this.busy) this.#reading.becameIdle(this.nowMs);
+    this.#settle();
+  }
+
+  onHead(head: RequestHead): BodyPlan {
+    if (this.#finishing) return "discard";
+    const receiver = this.#router.route(head);
+    this.#receiver = receiver;
+    const { plan } = receiver;
+    if (head.expectContinue) {
+      if (plan === "keep") this.outbox.push(CONTINUE);
+      // A peer that was refused may leave out its body; where its next message begins is unknown.
+      else this.#finish();
+    }
+    return plan;
+  }
+
+  onMessage(head: RequestHead, body: Uint8Array): void {
+    this.#completed = true;
+    const receiver = this.#receiver;
+    this.#receiver = undefined;
+    if (this.#finishing) return;
+    receiver?.receive(body);
+    this.#order.release();
+    if (head.close) this.#finish();
+    else if (this.#mustPause()) this.#reader.hold();
+  }
+
+  onDue(nowMs: number): void {
+    const { writeTimeoutMs } = this.context.limits;
+    this.dueAt = Number.POSITIVE_INFINITY;
+    this.nowMs = nowMs;
+    this.outbox.cork();
+    this.noticeDue(Math.min(this.#order.expire(nowMs), this.#streams.expire(nowMs)));
+    if (!this.#finishing && !this.#paused) this.#checkReading(nowMs);
+    this.#order.release();
+    this.outbox.uncork();
+    if (this.outbox.blocked && nowMs >= this.outbox.progressAt + writeTimeoutMs) {
+      this.#countRefusal(
+        new AgentError("ERR_WIRE_TIMEOUT", `the peer took no answer for ${writeTimeoutMs} ms`),
+      );
+      this.destroy();
+    } else if (nowMs >= this.#cutAt) {
+      this.destroy();
+    } else {
+      this.#settle();
+    }
+  }
+
+  readonly #onData = (chunk: Uint8Array): void => {
+    if (this.#finishing) return;
+    this.#beginRead();
+    try {
+      this.#reader.push(chunk, this);
+    } catch (thrown) {
+      this.#refuse(thrown);
+    }
+    this.#endRead();
+  };
+
+  /** What the reader kept while we paused comes first; then the socket goes on. */
+  #resume(): void {
+    this.#paused = false;
+    this.#beginRead();
+    this.#reading.restart(this.#reader.received, this.nowMs);
+    try {
+      this.#reader.resume(this);
+    } catch (thrown) {
+      this.#refuse(thrown);
+    }
+    this.#endRead();
+    if (!this.#paused) this.#socket.resume();
+  }
+
+  #beginRead(): void {
+    this.nowMs = this.context.clock.monotonicMs();
+    this.#inRead = true;
+    this.#completed = false;
+    this.outbox.cork();
+  }
+
+  /** All that was answered within one read goes out in one write. */
+  #endRead(): void {
+    const { phase, received } = this.#reader;
+    this.#order.release();
+    this.#inRead = false;
+    this.outbox.uncork();
+    this.#reading.afterRead(phase, this.#completed, received, this.nowMs);
+    this.#settle();
+  }
+
+  /** Brings reading, ending and time limits in line with what is open. */
+  #settle(): void {
+    if (this.#closed || this.#inRead) return;
+    if (this.#owner.draining && !this.busy && this.#reader.phase === "idle") this.#finish();
+    if (this.#finishing) {
+      this.#endIfDone();
+    } else if (this.#mustPause()) {
+      if (!this.#paused) {
+        this.#paused = true;
+        this.#reader.hold();
+        this.#socket.pause();
+      }
+    } else if (this.#paused) {
+      this.#resume();
+      return;
+    }
+    this.#noticeLimits();
+  }
+
+  #noticeLimits(): void {
+    if (!this.#finishing && !this.#paused) this.noticeDue(this.#reading.dueAt(this.busy));
+    this.noticeDue(this.#cutAt);
+    if (this.outbox.blocked) {
+      this.noticeDue(this.outbox.progressAt + this.context.limits.writeTimeoutMs);
+    }
+  }
+
+  #mustPause(): boolean {
+    return this.outbox.blocked || this.#order.full(this.context.limits) || this.#streams.full;
+  }
+
+  #checkReading(nowMs: number): void {
+    const overrun = this.#reading.check(this.busy, this.#reader.received, nowMs);
+    if (overrun === undefined) return;
+    if (overrun.action === "refuse") this.#refuse(overrun.error);
+    else this.#finish();
+  }
+
+  /** Answers a message that can't be read, as the last thing on this connection. */
+  #refuse(thrown: unknown): void {
+    const { serviceName, random } = this.context;
+    const error = isAgentError(thrown)
+      ? thrown
+      : new AgentError("ERR_INTERNAL", bug(thrown, serviceName, this.log, random).micro.detail);
+    this.#countRefusal(error);
+    const receiver = this.#receiver;
+    this.#receiver = undefined;
+    if (receiver?.refuse(error) !== true) {
+      this.#order.add({ reply: connectionErrorReply(refusal(error, serviceName).micro) });
+    }
+    this.#streams.cancel();
+    this.#finish();
+    this.#cutAt = this.nowMs + this.context.limits.finishMs;
+  }
+
+  #countRefusal(error: AgentError): void {
+    this.context.counters.refuseMessage(error.code);
+    this.log.emit("rpc.message.refused", { code: error.code, reason: error.message });
+  }
+
+  /** Reads no more; the connection ends when all that is owed has been answered. */
+  #finish(): void {
+    this.#finishing = true;
+    this.#streams.endInput();
+    if (this.#paused) {
+      this.#paused = false;
+      this.#socket.resume(); // to see the peer's end
+    }
+  }
+
+  #endIfDone(): void {
+    if (this.busy || this.#ended) return;
+    this.#ended = true;
+    this.#cutAt = this.nowMs + this.context.limits.writeTimeoutMs;
+    this.outbox.end();
+  }
+
+  /** All that we sent is with the kernel. */
+  readonly #onFinish = (): void => {
+    this.nowMs = this.context.clock.monotonicMs();
+    this.#cutAt = this.nowMs + this.context.limits.lingerMs;
+    this.noticeDue(this.#cutAt);
+  };
+
+  /** The peer sends no more. mucp has no half-close: nobody waits for an answer any more. */
+  readonly #onEnd = (): void => {
+    if (!this.#finishing) {
+      try {
+        this.#reader.end(this);
+      } catch (thrown) {
+        if (!isAgentError(thrown)) throw thrown;
+        this.#countRefusal(thrown);
+      }
+    }
+    this.#finishing = true;
+    this.#cancelAll();
+    this.outbox.end();
+  };
+
+  readonly #onClose = (): void => {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#finishing = true;
+    this.#cancelAll();
+    this.outbox.close();
+    this.context.timer.forget(this);
+    this.#owner.onClosed(this);
+  };
+
+  #cancelAll(): void {
+    this.#order.cancel();
+    this.#streams.cancel();
+  }
+}

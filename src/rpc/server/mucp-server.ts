@@ -1,0 +1,87 @@
+/**
+ * The mucp server: takes connections over from the listener, counts, and drains.
+ */
+import type { Logger } from "../../base/log.ts";
+import type { Clock } from "../../host/clock.ts";
+import type { Random } from "../../host/random.ts";
+import type { ConnectionHandler } from "../../transport/peer-connection.ts";
+import type { Interceptor } from "../interceptor.ts";
+import { DueTimer } from "./due-timer.ts";
+import type { EndpointTable } from "./endpoint-table.ts";
+import { type ConnectionOwner, MucpConnection } from "./mucp-connection.ts";
+import type { ServerContext } from "./server-context.ts";
+import { ServerCounters } from "./server-counters.ts";
+import { DEFAULT_SERVER_LIMITS, type ServerLimits } from "./server-limits.ts";
+
+export interface MucpServerParts {
+  /** The agent's own service name: who answers when no endpoint can be named. */
+  readonly serviceName: string;
+  readonly table: EndpointTable;
+  /** From `interceptorsInOrder`. */
+  readonly interceptors: readonly Interceptor[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** What is not given is {@link DEFAULT_SERVER_LIMITS}. */
+  readonly limits?: Partial<ServerLimits>;
+}
+
+export class MucpServer implements ConnectionOwner {
+  readonly counters = new ServerCounters();
+  /** Gives a connection to the server, which owns its socket from then on. */
+  readonly handle: ConnectionHandler;
+  readonly #context: ServerContext;
+  readonly #connections = new Set<MucpConnection>();
+  #draining = false;
+  #empty: PromiseWithResolvers<void> | undefined;
+
+  constructor(parts: MucpServerParts) {
+    const { serviceName, table, interceptors, clock, random, log } = parts;
+    this.#context = {
+      serviceName,
+      table,
+      interceptors,
+      clock,
+      random,
+      counters: this.counters,
+      timer: new DueTimer(clock),
+      limits: { ...DEFAULT_SERVER_LIMITS, ...parts.limits },
+    };
+    this.handle = (peer) => {
+      const connection = new MucpConnection(this.#context, peer, log, this);
+      this.#connections.add(connection);
+      this.counters.connections++;
+      this.counters.connectionsTotal++;
+      connection.open();
+      if (this.#draining) connection.drain();
+    };
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /**
+   * Ends all connections: idle ones at once, the others when their calls and streams are done. New
+   * calls are answered 503. What is left after `deadlineMs` is cut off, its calls aborted.
+   *
+   * Resolves when the last connection is gone; calling again joins the running drain.
+   */
+  async drain(deadlineMs: number): Promise<void> {
+    this.#draining = true;
+    for (const connection of [...this.#connections]) connection.drain();
+    if (this.#connections.size === 0) return;
+    this.#empty ??= Promise.withResolvers<void>();
+    const timer = this.#context.clock.setTimer(deadlineMs, () => {
+      for (const connection of [...this.#connections]) connection.destroy();
+    });
+    await this.#empty.promise;
+    timer.cancel();
+  }
+
+  onClosed(connection: MucpConnection): void {
+    this.#connections.delete(connection);
+    this.counters.connections--;
+    if (this.#connections.size === 0) this.#empty?.resolve();
+  }
+}

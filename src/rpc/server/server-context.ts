@@ -1,0 +1,40 @@
+/**
+ * What all connections of one server share, and what a call needs of the connection it came by.
+ */
+import type { Logger } from "../../base/log.ts";
+import type { Principal } from "../../base/principal.ts";
+import type { Clock } from "../../host/clock.ts";
+import type { Random } from "../../host/random.ts";
+import type { Interceptor } from "../interceptor.ts";
+import type { DueTimer } from "./due-timer.ts";
+import type { EndpointTable } from "./endpoint-table.ts";
+import type { Outbox } from "./outbox.ts";
+import type { ServerCounters } from "./server-counters.ts";
+import type { ServerLimits } from "./server-limits.ts";
+
+export interface ServerContext {
+  /** The agent's own service name: who answers when no endpoint can be named. */
+  readonly serviceName: string;
+  readonly table: EndpointTable;
+  /** In order; see `interceptors/order.ts`. */
+  readonly interceptors: readonly Interceptor[];
+  readonly limits: ServerLimits;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly counters: ServerCounters;
+  readonly timer: DueTimer;
+}
+
+export interface CallHost {
+  readonly context: ServerContext;
+  readonly principal: Principal;
+  /** Carries the peer on every line. */
+  readonly log: Logger;
+  readonly outbox: Outbox;
+  /** Monotonic milliseconds of the present read event: one look at the clock serves all its calls. */
+  readonly nowMs: number;
+  /** Something must be looked at no later than `atMs`. */
+  noticeDue(atMs: number): void;
+  /** Open work became more or less: reading may have to pause or go on, closing may be due. */
+  workChanged(): void;
+}

@@ -1,0 +1,51 @@
+/**
+ * Everything that bounds what one peer, or all of them, can make the server hold or wait for.
+ */
+import { DEFAULT_LIMITS, type MessageLimits } from "../../wire/mucp/message.ts";
+
+export interface ServerLimits extends MessageLimits {
+  /** From the connection, or from a header's first byte, to the header's end. */
+  readonly headerTimeoutMs: number;
+  /** From a header's end to the body's end. */
+  readonly bodyTimeoutMs: number;
+  /** A body must grow by {@link minBodyBytes} in every such span, or the peer is stalling. */
+  readonly bodyProgressMs: number;
+  readonly minBodyBytes: number;
+  /** Without an open call, stream or message. */
+  readonly idleTimeoutMs: number;
+  /** A peer that takes none of what we write for so long is gone. */
+  readonly writeTimeoutMs: number;
+  /** How long what still arrives is dropped after our last answer, so that the peer can read it. */
+  readonly lingerMs: number;
+  /** How long open calls may go on once their connection has to end. */
+  readonly finishMs: number;
+  /** Calls of one connection that wait for their handler or their turn; then reading pauses. */
+  readonly maxPendingCalls: number;
+  /** Bytes of finished replies of one connection that wait for their turn; then reading pauses. */
+  readonly maxHeldBytes: number;
+  /** Open streams of the whole agent and of one connection; one more is answered 503. */
+  readonly maxStreams: number;
+  readonly maxStreamsPerConnection: number;
+  /** Messages, and bytes, of one stream that its handler has not taken; then reading pauses. */
+  readonly maxStreamBacklog: number;
+  readonly maxStreamBacklogBytes: number;
+}
+
+/** Our choices; the first five and `maxStreams` are configuration keys under `[rpc]`. */
+export const DEFAULT_SERVER_LIMITS: ServerLimits = {
+  ...DEFAULT_LIMITS,
+  headerTimeoutMs: 5_000, // go-micro's, for the first header
+  bodyTimeoutMs: 30_000,
+  bodyProgressMs: 10_000,
+  minBodyBytes: 1_024,
+  idleTimeoutMs: 600_000,
+  writeTimeoutMs: 30_000,
+  lingerMs: 2_000,
+  finishMs: 10_000,
+  maxPendingCalls: 64,
+  maxHeldBytes: 1024 * 1024,
+  maxStreams: 64,
+  maxStreamsPerConnection: 16,
+  maxStreamBacklog: 16,
+  maxStreamBacklogBytes: 1024 * 1024,
+};

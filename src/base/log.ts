@@ -47,6 +47,8 @@ export const EVENTS = {
   "handlers.loaded": { level: "info", msg: "handler module was loaded" },
   "control.listening": { level: "info", msg: "control socket accepts commands" },
   "control.request.failed": { level: "warn", msg: "control request failed" },
+  "watchdog.missed": { level: "error", msg: "agent did not answer itself in time" },
+  "config.warning": { level: "warn", msg: "configuration deserves a look" },
   "notify.failed": { level: "warn", msg: "systemd could not be notified" },
   "log.suppressed": { level: "warn", msg: "repeated events were left out" },
 } as const satisfies Record<string, { level: LogLevel; msg: string }>;

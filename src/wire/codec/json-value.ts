@@ -1,6 +1,8 @@
 /**
- * A parsed JSON text. Integers that a double can't hold exactly arrive as `bigint`, all other numbers
- * as `number`. Objects have no prototype, so a member called `__proto__` is only a member.
+ * A parsed JSON text. An integer beyond 2^53, which a double may not hold exactly, arrives as
+ * `bigint`: always when it is written in plain digits, and up to 2^64 also when it is written with a
+ * fraction or an exponent. All other numbers arrive as `number`. Objects inherit nothing, so a member
+ * called `__proto__` is only a member.
  */
 export type JsonValue =
   | null
@@ -24,3 +26,13 @@ export interface JsonObject {
  *   reads both; an unknown member is ignored.
  */
 export type JsonDialect = "protojson" | "plain";
+
+/** Whether `value` is an object, with members. */
+export function isJsonObject(value: JsonValue): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Whether `value` is an array. */
+export function isJsonArray(value: JsonValue): value is readonly JsonValue[] {
+  return Array.isArray(value);
+}

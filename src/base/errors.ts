@@ -60,6 +60,11 @@ export const ERRORS = {
     retry: false,
     hint: "present a certificate that chains to the trust bundle and is in date",
   },
+  ERR_LISTEN: {
+    status: 500,
+    retry: false,
+    hint: "choose another rpc.listen address, or stop what holds this one",
+  },
   // certificates and keys
   ERR_CERT_INVALID: { status: 400, retry: false, hint: "issue the certificate again" },
   ERR_KEY_INVALID: { status: 400, retry: false, hint: "check the key file" },

@@ -11,6 +11,12 @@ export interface PeerConnection {
   readonly principal: Principal;
   /** Negotiated ALPN protocol; `undefined` when the peer offered none (go-micro servers accept that). */
   readonly alpn: string | undefined;
+  /**
+   * Tells the listener that no call is in flight (`true`) or that one is. An idle connection may be
+   * closed to make room for a newly verified peer; one that never says so is never closed for that.
+   * Only on inbound connections.
+   */
+  setIdle?(idle: boolean): void;
 }
 
 /** Takes over a connection; returns nothing, owns the socket from then on. */

@@ -1,0 +1,130 @@
+/**
+ * Who may stay when not everybody can. Decides before any TLS state exists, which is the dear part.
+ * Pure: it keeps counts and orders; the caller closes sockets.
+ *
+ * - A newcomer is first `silent` (TCP only), then `waiting` for a handshake slot, then `shaking`;
+ *   those three together are bounded, and a silent newcomer gives way to the next one, oldest first.
+ *   So connects without a word, however many, never keep a talking peer out.
+ * - A peer whose handshake dawdles gives way when another waits for its slot.
+ * - An established peer that is idle gives way to a newly *verified* one; connects alone can't
+ *   displace it.
+ */
+export type Stage = "silent" | "waiting" | "shaking" | "established";
+
+/** What the table knows of one connection; the caller may put its own things on it. */
+export interface Seat {
+  stage: Stage;
+  /** Monotonic milliseconds when it entered its stage. */
+  since: number;
+}
+
+export interface AdmissionLimits {
+  /** Established connections; newcomers may be as many again. */
+  readonly maxConnections: number;
+  /** Handshakes in flight. */
+  readonly maxHandshakes: number;
+  /** A handshake that has lasted this long gives way to a waiting one. */
+  readonly dawdleMs?: number;
+}
+
+const DAWDLE_MS = 2000;
+
+export class Admission<S extends Seat> {
+  readonly #limits: AdmissionLimits;
+  readonly #stages: Readonly<Record<Stage, Set<S>>> = {
+    silent: new Set(),
+    waiting: new Set(),
+    shaking: new Set(),
+    established: new Set(),
+  };
+  /** Established and without a call; longest idle first. */
+  readonly #idle = new Set<S>();
+
+  constructor(limits: AdmissionLimits) {
+    this.#limits = limits;
+  }
+
+  count(stage: Stage): number {
+    return this.#stages[stage].size;
+  }
+
+  /** Newcomers in all their stages. */
+  get pending(): number {
+    return this.count("silent") + this.count("waiting") + this.count("shaking");
+  }
+
+  /**
+   * Takes a newcomer in. `evict` is who must go for it; `undefined` result means that there is no
+   * place and the newcomer must go.
+   */
+  arrive(seat: S): { readonly evict: S | undefined } | undefined {
+    let evict: S | undefined;
+    if (this.pending >= this.#limits.maxConnections) {
+      evict = first(this.#stages.silent);
+      if (evict === undefined) return undefined;
+      this.leave(evict);
+    }
+    this.#stages[seat.stage].add(seat);
+    return { evict };
+  }
+
+  move(seat: S, stage: Stage, nowMs: number): void {
+    this.leave(seat);
+    seat.stage = stage;
+    seat.since = nowMs;
+    this.#stages[stage].add(seat);
+  }
+
+  /** The next that may begin its handshake, if a slot is free. */
+  nextHandshake(): S | undefined {
+    if (this.count("shaking") >= this.#limits.maxHandshakes) return undefined;
+    return first(this.#stages.waiting);
+  }
+
+  /**
+   * When all slots are taken and somebody waits: the longest handshake and how long to wait until it
+   * has dawdled (0: now).
+   */
+  dawdler(nowMs: number): { readonly seat: S; readonly inMs: number } | undefined {
+    if (this.count("waiting") === 0 || this.count("shaking") < this.#limits.maxHandshakes) {
+      return undefined;
+    }
+    const seat = first(this.#stages.shaking);
+    if (seat === undefined) return undefined;
+    const dawdleMs = this.#limits.dawdleMs ?? DAWDLE_MS;
+    return { seat, inMs: Math.max(0, seat.since + dawdleMs - nowMs) };
+  }
+
+  /** Makes a peer established; like {@link arrive}, may name one to evict or have no place. */
+  establish(seat: S, nowMs: number): { readonly evict: S | undefined } | undefined {
+    let evict: S | undefined;
+    if (this.count("established") >= this.#limits.maxConnections) {
+      evict = first(this.#idle);
+      if (evict === undefined) return undefined;
+      this.leave(evict);
+    }
+    this.move(seat, "established", nowMs);
+    return { evict };
+  }
+
+  /** Says whether an established peer has no call in flight. */
+  setIdle(seat: S, idle: boolean): void {
+    this.#idle.delete(seat);
+    if (idle && this.#stages.established.has(seat)) this.#idle.add(seat);
+  }
+
+  leave(seat: S): void {
+    this.#stages[seat.stage].delete(seat);
+    this.#idle.delete(seat);
+  }
+
+  /** Everybody, for closing. */
+  *all(): Generator<S> {
+    for (const seats of Object.values(this.#stages)) yield* seats;
+  }
+}
+
+function first<S>(seats: Set<S>): S | undefined {
+  const [seat] = seats;
+  return seat;
+}

@@ -1,0 +1,351 @@
+/**
+ * The way of one inbound connection: TCP accepted, first record seen, handshake slot, handshake, our
+ * verdict on the peer, hand-over. Whatever goes wrong on the way is counted and told once per peer
+ * and cause; nothing here throws.
+ */
+import type { Socket } from "node:net";
+import type { TLSSocket, Server as TlsServer } from "node:tls";
+import { AgentError } from "../base/errors.ts";
+import type { LogEvent } from "../base/log.ts";
+import type { Principal } from "../base/principal.ts";
+import type { Clock, Timer } from "../host/clock.ts";
+import { judgementWords } from "../identity/judgement.ts";
+import { principalOf } from "../identity/peer-principal.ts";
+import { formatMoment } from "../identity/span-words.ts";
+import type { TrustBundle } from "../identity/trust-bundle.ts";
+import type { Certificate } from "../identity/x509/certificate.ts";
+import { Admission, type AdmissionLimits, type Seat } from "./admission.ts";
+import type { FailureLog } from "./failure-log.ts";
+import { judgeFirstBytes } from "./first-record.ts";
+import { closeGracefully } from "./graceful-close.ts";
+import type { IntakeCounters } from "./intake-counters.ts";
+import { classifyHandshakeError, type HandshakeFailure } from "./node-error.ts";
+import { type JudgedPeer, judgeSocket } from "./peer-certificates.ts";
+import type { ConnectionHandler } from "./peer-connection.ts";
+import { letsUnverifiedPass, type VerifyMode } from "./verify-mode.ts";
+
+export interface IntakeOptions {
+  readonly limits: AdmissionLimits;
+  readonly handshakeTimeoutMs: number;
+  /** Builds the one reply that a refused peer is sent: a go-micro error inside HTTP 200. */
+  readonly refusalReply: (refusal: AgentError) => Uint8Array;
+  readonly handler: ConnectionHandler;
+  readonly counters: IntakeCounters;
+  readonly failures: FailureLog;
+  readonly clock: Clock;
+  /** `undefined`: plain sockets, development only. */
+  readonly tls: IntakeTls | undefined;
+}
+
+export interface IntakeTls {
+  readonly server: TlsServer;
+  readonly verify: VerifyMode;
+  /** The trust bundle in force, to explain refusals with. */
+  bundle(): TrustBundle;
+}
+
+/** One connection. */
+interface Visitor extends Seat {
+  readonly raw: Socket;
+  /** `host:port`. */
+  readonly remote: string;
+  readonly key: string;
+  socket: Socket;
+  timer: Timer | undefined;
+  first: Uint8Array;
+}
+
+const PLAIN_HTTP_WORDS =
+  "This port speaks TLS, and you sent plain HTTP. Switch TLS on in the client.\n";
+const PLAIN_HTTP_REPLY = new TextEncoder().encode(
+  "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n" +
+    `Content-Length: ${PLAIN_HTTP_WORDS.length}\r\nConnection: close\r\n\r\n${PLAIN_HTTP_WORDS}`,
+);
+const PLAIN_HTTP: HandshakeFailure = {
+  cause: "plain-http",
+  words: "the peer speaks plain HTTP on a TLS port",
+  fix: "switch TLS on in the peer",
+};
+const NOT_TLS: HandshakeFailure = {
+  cause: "not-tls",
+  words: "what the peer sent is not TLS",
+  fix: "check which program connects here, and that it uses TLS",
+};
+const TIMEOUT: HandshakeFailure = {
+  cause: "timeout",
+  words: "the peer did not finish the handshake in time",
+  fix: "check the network between the two; raise rpc.handshake_timeout_ms on very slow links",
+};
+
+export class Intake {
+  readonly #options: IntakeOptions;
+  readonly #admission: Admission<Visitor>;
+  /** Handshakes in flight by addresses: Node does not tell which raw socket a TLS socket wraps. */
+  readonly #shaking = new Map<string, Visitor>();
+  #dawdleTimer: Timer | undefined;
+
+  constructor(options: IntakeOptions) {
+    this.#options = options;
+    this.#admission = new Admission(options.limits);
+    options.tls?.server.on("secureConnection", (socket) => this.#secured(socket));
+    options.tls?.server.on("tlsClientError", (error, socket) => this.#failed(error, socket));
+  }
+
+  get established(): number {
+    return this.#admission.count("established");
+  }
+
+  get pending(): number {
+    return this.#admission.pending;
+  }
+
+  /** Takes a socket fresh from `accept`. */
+  accept(raw: Socket): void {
+    const { counters, clock } = this.#options;
+    counters.accepted += 1;
+    const remote = remoteOf(raw);
+    const visitor: Visitor = {
+      raw,
+      remote,
+      key: keyOf(raw),
+      socket: raw,
+      timer: undefined,
+      first: new Uint8Array(),
+      stage: "silent",
+      since: clock.monotonicMs(),
+    };
+    raw.on("error", () => raw.destroy());
+    const place = this.#admission.arrive(visitor);
+    if (place === undefined) {
+      this.#turnAway(visitor, "connections", "too many connections are in their handshake");
+      return;
+    }
+    if (place.evict !== undefined) {
+      this.#turnAway(place.evict, "displaced", "a silent connection gave way to a newer one");
+    }
+    raw.once("close", () => this.#gone(visitor));
+    if (this.#options.tls === undefined) {
+      this.#enter(visitor, raw, plainPrincipal(remote), undefined);
+      return;
+    }
+    visitor.timer = clock.setTimer(this.#options.handshakeTimeoutMs, () => this.#expire(visitor));
+    raw.on("readable", () => this.#peek(visitor));
+  }
+
+  /** Resets every connection that has not been handed over yet; those that have belong to others. */
+  close(): void {
+    this.#dawdleTimer?.cancel();
+    for (const visitor of [...this.#admission.all()]) {
+      if (visitor.stage === "established") continue;
+      visitor.timer?.cancel();
+      this.#admission.leave(visitor);
+      visitor.socket.destroy();
+      visitor.raw.destroy();
+    }
+  }
+
+  #peek(visitor: Visitor): void {
+    if (visitor.stage !== "silent") return;
+    for (let chunk = visitor.raw.read(); chunk !== null; chunk = visitor.raw.read()) {
+      visitor.first = visitor.first.length === 0 ? chunk : Buffer.concat([visitor.first, chunk]);
+    }
+    switch (judgeFirstBytes(visitor.first)) {
+      case "incomplete":
+        return;
+      case "plain-http":
+        this.#report(visitor, PLAIN_HTTP, undefined);
+        this.#dismiss(visitor, PLAIN_HTTP_REPLY);
+        return;
+      case "not-tls":
+        this.#report(visitor, NOT_TLS, undefined);
+        visitor.raw.destroy();
+        return;
+      case "client-hello":
+        visitor.raw.removeAllListeners("readable");
+        visitor.raw.pause();
+        this.#admission.move(visitor, "waiting", this.#options.clock.monotonicMs());
+        this.#beginHandshakes();
+    }
+  }
+
+  #beginHandshakes(): void {
+    const { tls, clock } = this.#options;
+    for (;;) {
+      const visitor = this.#admission.nextHandshake();
+      if (visitor === undefined || tls === undefined) break;
+      this.#admission.move(visitor, "shaking", clock.monotonicMs());
+      this.#shaking.set(visitor.key, visitor);
+      visitor.raw.unshift(visitor.first);
+      visitor.first = new Uint8Array();
+      tls.server.emit("connection", visitor.raw);
+    }
+    this.#watchDawdlers();
+  }
+
+  /** While somebody waits for a slot, the longest handshake must not hold one for ever. */
+  #watchDawdlers(): void {
+    this.#dawdleTimer?.cancel();
+    const { clock } = this.#options;
+    const dawdler = this.#admission.dawdler(clock.monotonicMs());
+    if (dawdler === undefined) return;
+    this.#dawdleTimer = clock.setTimer(dawdler.inMs, () => {
+      const late = this.#admission.dawdler(clock.monotonicMs());
+      if (late?.inMs === 0) {
+        this.#turnAway(late.seat, "displaced", "a slow handshake gave way to one that waited");
+      }
+      this.#watchDawdlers();
+    });
+  }
+
+  #secured(socket: TLSSocket): void {
+    const visitor = this.#shaking.get(keyOf(socket));
+    const { tls, clock } = this.#options;
+    if (visitor === undefined || tls === undefined) {
+      socket.destroy();
+      return;
+    }
+    this.#shaking.delete(visitor.key);
+    visitor.timer?.cancel();
+    visitor.socket = socket;
+    const context = { nowMs: clock.now(), role: "client" } as const;
+    const judged = judgeSocket(socket, context, tls.bundle());
+    const words = judged.accepted ? undefined : judgementWords("client", judged.problems);
+    const { certificate, accepted } = judged;
+    const principal = principalOf({
+      certificate,
+      verified: accepted,
+      refusal: words,
+      remote: visitor.remote,
+    });
+    if (words === undefined) {
+      this.#enter(visitor, socket, principal, socket.alpnProtocol || undefined);
+    } else if (letsUnverifiedPass(tls.verify, context.nowMs)) {
+      if (tls.verify.kind === "observe") this.#reportPeer("peer.observed", visitor, judged, words);
+      this.#enter(visitor, socket, principal, socket.alpnProtocol || undefined);
+    } else {
+      this.#reportPeer("peer.refused", visitor, judged, words);
+      this.#refuse(visitor, new AgentError("ERR_TLS_PEER_REFUSED", words));
+    }
+    this.#beginHandshakes();
+  }
+
+  #enter(visitor: Visitor, socket: Socket, principal: Principal, alpn: string | undefined): void {
+    const place = this.#admission.establish(visitor, this.#options.clock.monotonicMs());
+    if (place === undefined) {
+      this.#options.counters.count("refused", "connections");
+      const words = "too many connections are open and none of them is idle";
+      this.#options.failures.emit("connection.refused", visitor.remote, "connections", {
+        reason: words,
+      });
+      this.#refuse(visitor, new AgentError("ERR_RPC_OVERLOADED", words));
+      return;
+    }
+    if (place.evict !== undefined) {
+      this.#options.counters.count("refused", "idle-displaced");
+      closeGracefully(place.evict.socket, new Uint8Array(), this.#options.clock);
+    }
+    const setIdle = (idle: boolean): void => this.#admission.setIdle(visitor, idle);
+    this.#options.handler({ socket, principal, alpn, setIdle });
+  }
+
+  /** A peer that is told why it must go; its request is never parsed. */
+  #refuse(visitor: Visitor, refusal: AgentError): void {
+    this.#dismiss(visitor, this.#options.refusalReply(refusal));
+  }
+
+  #dismiss(visitor: Visitor, lastWords: Uint8Array): void {
+    visitor.timer?.cancel();
+    visitor.raw.removeAllListeners("readable");
+    closeGracefully(visitor.socket, lastWords, this.#options.clock);
+  }
+
+  #failed(error: Error, socket: TLSSocket): void {
+    const visitor = this.#shaking.get(keyOf(socket));
+    if (visitor === undefined) return;
+    this.#shaking.delete(visitor.key);
+    this.#report(visitor, classifyHandshakeError(error), undefined);
+  }
+
+  #expire(visitor: Visitor): void {
+    this.#report(visitor, TIMEOUT, undefined);
+    this.#shaking.delete(visitor.key);
+    visitor.raw.destroy();
+  }
+
+  /** Reset at once: no words, no state left in the kernel. */
+  #turnAway(visitor: Visitor, cause: string, words: string): void {
+    visitor.timer?.cancel();
+    this.#shaking.delete(visitor.key);
+    this.#options.counters.count("refused", cause);
+    this.#options.failures.emit("connection.refused", hostOf(visitor.remote), cause, {
+      remote: visitor.remote,
+      reason: words,
+    });
+    visitor.raw.resetAndDestroy();
+  }
+
+  #gone(visitor: Visitor): void {
+    visitor.timer?.cancel();
+    // Still in the table of handshakes: it ended without Node reporting an error for it.
+    if (this.#shaking.delete(visitor.key)) {
+      this.#report(visitor, classifyHandshakeError({ code: "ECONNRESET" }), undefined);
+    }
+    this.#admission.leave(visitor);
+    this.#beginHandshakes();
+  }
+
+  #report(visitor: Visitor, failure: HandshakeFailure, certificate: Certificate | undefined): void {
+    const { counters, failures } = this.#options;
+    counters.count("handshakesFailed", failure.cause);
+    failures.emit("handshake.failed", hostOf(visitor.remote), failure.cause, {
+      remote: visitor.remote,
+      reason: failure.words,
+      fix: failure.fix,
+      ...certificateFields(certificate),
+    });
+  }
+
+  #reportPeer(event: LogEvent, visitor: Visitor, judged: JudgedPeer, words: string): void {
+    const { counters, failures } = this.#options;
+    const [main] = judged.problems;
+    const cause = main?.cause ?? "chain";
+    counters.count(event === "peer.observed" ? "observed" : "peersRefused", cause);
+    const peer = judged.certificate?.summary.fingerprint ?? hostOf(visitor.remote);
+    failures.emit(event, peer, cause, {
+      remote: visitor.remote,
+      reason: words,
+      fix: main?.fix,
+      ...certificateFields(judged.certificate),
+    });
+  }
+}
+
+function certificateFields(certificate: Certificate | undefined) {
+  if (certificate === undefined) return {};
+  const { subject, issuer, notBefore, notAfter, serial, fingerprint } = certificate.summary;
+  return {
+    subject,
+    issuer,
+    not_before: formatMoment(notBefore),
+    not_after: formatMoment(notAfter),
+    serial,
+    fingerprint,
+  };
+}
+
+function plainPrincipal(remote: string): Principal {
+  const refusal = "the connection is not encrypted";
+  return principalOf({ certificate: undefined, verified: false, refusal, remote });
+}
+
+function remoteOf({ remoteAddress = "unknown", remotePort = 0 }: Socket): string {
+  return `${remoteAddress.includes(":") ? `[${remoteAddress}]` : remoteAddress}:${remotePort}`;
+}
+
+function hostOf(remote: string): string {
+  return remote.slice(0, remote.lastIndexOf(":"));
+}
+
+function keyOf({ remoteAddress, remotePort, localAddress }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress}`;
+}

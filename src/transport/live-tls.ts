@@ -1,0 +1,68 @@
+/**
+ * The material that is in force, in the forms that sockets need, always the current one.
+ *
+ * On a change: new handshakes use the new material, open connections go on with the old, and session
+ * tickets of the old are dead (each secure context has its own ticket keys; tested).
+ */
+import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls";
+import type { TlsMaterial, TlsMaterialSource } from "../identity/tls-material.ts";
+import { parseTrustBundle, type TrustBundle } from "../identity/trust-bundle.ts";
+import { type MinVersion, policyOptions } from "./tls-policy.ts";
+
+export class LiveTls implements Disposable {
+  readonly #source: TlsMaterialSource;
+  readonly #minVersion: MinVersion;
+  readonly #unsubscribe: () => void;
+  readonly #listeners = new Set<() => void>();
+  #bundle: TrustBundle | undefined;
+  #clientContext: SecureContext | undefined;
+
+  constructor(source: TlsMaterialSource, minVersion: MinVersion) {
+    this.#source = source;
+    this.#minVersion = minVersion;
+    this.#unsubscribe = source.subscribe(() => {
+      this.#bundle = undefined;
+      this.#clientContext = undefined;
+      for (const listener of this.#listeners) listener();
+    });
+  }
+
+  get material(): TlsMaterial {
+    return this.#source.current;
+  }
+
+  /** The trust bundle read into certificates, to explain verdicts with. */
+  get bundle(): TrustBundle {
+    this.#bundle ??= parseTrustBundle(this.#source.current.trustBundlePem);
+    return this.#bundle;
+  }
+
+  /** Options for a server's secure context. */
+  contextOptions(): SecureContextOptions {
+    const { chainPem, key, trustBundlePem } = this.#source.current;
+    return {
+      ...policyOptions(this.#minVersion),
+      cert: chainPem,
+      // A KeyObject is passed on as it is; Node's types know only its text forms.
+      key: key as string,
+      ca: trustBundlePem,
+    };
+  }
+
+  /** The context for connections that we open; made on first use after each change. */
+  clientContext(): SecureContext {
+    this.#clientContext ??= createSecureContext(this.contextOptions());
+    return this.#clientContext;
+  }
+
+  /** Calls `listener` after each change; returns the function that ends it. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  [Symbol.dispose](): void {
+    this.#unsubscribe();
+    this.#listeners.clear();
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * What the peer of a TLS socket showed: its certificate, read once, and OpenSSL's verdict on it.
+ */
+import type { X509Certificate } from "node:crypto";
+import type { TLSSocket } from "node:tls";
+import { errorText } from "../base/errors.ts";
+import { type Judgement, judgePeer } from "../identity/judgement.ts";
+import type { CheckContext } from "../identity/peer-checks.ts";
+import type { TrustBundle } from "../identity/trust-bundle.ts";
+import { type Certificate, readCertificate } from "../identity/x509/certificate.ts";
+
+export interface JudgedPeer extends Judgement {
+  readonly certificate: Certificate | undefined;
+}
+
+/** Certificates of a chain that are looked at, to explain a refusal. */
+const MAX_SENT = 8;
+
+/** Judges the peer of a socket whose handshake is done, resumed sessions included. */
+export function judgeSocket(
+  socket: TLSSocket,
+  context: CheckContext,
+  bundle: TrustBundle,
+): JudgedPeer {
+  const x509 = socket.getPeerX509Certificate();
+  if (x509 === undefined) {
+    // A resumed TLS 1.3 session without a certificate counts as authorized in Node: never here.
+    return judged(undefined, false, "UNABLE_TO_GET_ISSUER_CERT", [], context, bundle);
+  }
+  const code = socket.authorized ? undefined : verdictCode(socket.authorizationError);
+  try {
+    const sent = socket.authorized ? [] : readChain(x509);
+    return judged(readCertificate(x509), socket.authorized, code, sent, context, bundle);
+  } catch (error) {
+    const words = `can't be read: ${errorText(error)}`;
+    const fix = "issue the peer a new certificate";
+    return {
+      accepted: false,
+      certificate: undefined,
+      problems: [{ cause: "malformed", words, fix }],
+    };
+  }
+}
+
+function judged(
+  certificate: Certificate | undefined,
+  good: boolean,
+  code: string | undefined,
+  sent: readonly Certificate[],
+  context: CheckContext,
+  bundle: TrustBundle,
+): JudgedPeer {
+  const verdict = { good, code };
+  return { certificate, ...judgePeer({ ...context, verdict, certificate, sent, bundle }) };
+}
+
+/** Node's types say Error; at run time a server gets the code, a client an error with a code. */
+function verdictCode(error: unknown): string | undefined {
+  if (typeof error === "string") return error;
+  const code = (error as { code?: unknown } | undefined)?.code;
+  return typeof code === "string" ? code : undefined;
+}
+
+/** The certificates above the leaf, as far as the peer sent them or OpenSSL knew them. */
+function readChain(leaf: X509Certificate): Certificate[] {
+  const chain: Certificate[] = [];
+  let next = leaf.issuerCertificate;
+  while (next !== undefined && chain.length < MAX_SENT) {
+    chain.push(readCertificate(next));
+    next = next.issuerCertificate;
+  }
+  return chain;
+}

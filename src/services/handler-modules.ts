@@ -1,0 +1,105 @@
+/**
+ * Loads a service developer's own handlers: ES modules named under `[[handlers]]`, each of which exports
+ * `register(sdk)`. All are loaded before the agent serves; one that fails stops the start.
+ *
+ * A module runs with the agent's rights: it is part of the program, put there by whoever may write the
+ * configuration. What is checked here is for the author's sake, not against them.
+ */
+import { pathToFileURL } from "node:url";
+import { AgentError, errorText, isAgentError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { EndpointTable } from "../rpc/server/endpoint-table.ts";
+import { type HandlerClient, handlerSdk } from "./handler-sdk.ts";
+
+export interface HandlerModule {
+  /** Absolute path of an ES module. */
+  readonly module: string;
+  /** Service to register under; `undefined` for the agent's own. */
+  readonly service: string | undefined;
+}
+
+export interface LoadedModule {
+  readonly module: string;
+  readonly service: string;
+  /** As `service/Handler.Method`. */
+  readonly endpoints: readonly string[];
+}
+
+export interface HandlerModuleParts {
+  readonly table: EndpointTable;
+  /** The agent's own service name. */
+  readonly serviceName: string;
+  readonly client: HandlerClient;
+  readonly log: Logger;
+}
+
+/**
+ * Loads and registers, in order.
+ *
+ * @throws AgentError `ERR_HANDLER_MODULE` naming the module and, where there is one, the endpoint.
+ */
+export async function loadHandlerModules(
+  modules: readonly HandlerModule[],
+  parts: HandlerModuleParts,
+): Promise<readonly LoadedModule[]> {
+  const loaded: LoadedModule[] = [];
+  for (const each of modules) {
+    const done = await load(each, parts);
+    parts.log.emit("handlers.loaded", {
+      module: done.module,
+      service: done.service,
+      endpoints: done.endpoints,
+    });
+    loaded.push(done);
+  }
+  return loaded;
+}
+
+async function load(
+  { module, service = "" }: HandlerModule,
+  { table, serviceName, client, log }: HandlerModuleParts,
+): Promise<LoadedModule> {
+  const register = await importRegister(module);
+  const own = service === "" ? serviceName : service;
+  const endpoints: string[] = [];
+  const { sdk, close } = handlerSdk({
+    service: own,
+    client,
+    log: log.with({ module }),
+    register: (name, endpoint, definition) => {
+      table.register(name, endpoint, definition);
+      endpoints.push(`${name}/${endpoint}`);
+    },
+  });
+  try {
+    await register(sdk);
+  } catch (thrown) {
+    if (isAgentError(thrown, "ERR_HANDLER_MODULE")) throw fault(module, thrown.message, thrown);
+    throw fault(module, `register() failed: ${errorText(thrown)}`, thrown);
+  } finally {
+    close();
+  }
+  if (endpoints.length === 0) throw fault(module, "register() registered no endpoint");
+  return { module, service: own, endpoints };
+}
+
+async function importRegister(module: string): Promise<(sdk: unknown) => unknown> {
+  let namespace: unknown;
+  try {
+    // A variable, so that the bundler leaves the import to the running program.
+    const { href } = pathToFileURL(module);
+    namespace = await import(href);
+  } catch (thrown) {
+    throw fault(module, `can't be loaded: ${errorText(thrown)}`, thrown);
+  }
+  const { register } = namespace as { readonly register?: unknown };
+  if (typeof register === "function") return register as (sdk: unknown) => unknown;
+  throw fault(module, "does not export a function register(sdk)");
+}
+
+function fault(module: string, message: string, cause?: unknown): AgentError {
+  return new AgentError("ERR_HANDLER_MODULE", `handler module ${module}: ${message}`, {
+    cause,
+    fields: { module },
+  });
+}

@@ -1,0 +1,77 @@
+/**
+ * What a handler module gets: the parameter of its `register` function. `docs/handlers.md` explains it
+ * to authors, `docs/examples/microedge-handlers.d.ts` types it for them.
+ */
+import { AgentError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Client } from "../rpc/client/client.ts";
+import type { Endpoint } from "../rpc/endpoint.ts";
+import { HandlerError } from "../rpc/server/handler-error.ts";
+import { bytesShape } from "../wire/codec/bytes-shape.ts";
+import { endpointOf } from "./handler-definition.ts";
+import { type MessageTypes, messageTypes } from "./handler-protobuf.ts";
+import { handlerSchema } from "./handler-schema.ts";
+
+/** Calls to other services, as handlers may make them. */
+export type HandlerClient = Pick<Client, "call" | "exchange" | "stream">;
+
+export interface Registrar {
+  unary(name: string, definition: unknown): void;
+  stream(name: string, definition: unknown): void;
+}
+
+export interface HandlerSdk extends Registrar {
+  /** Registers under another service name than the module's own. */
+  service(name: string): Registrar;
+  readonly schema: typeof handlerSchema;
+  /** A body of raw bytes; only `application/octet-stream` carries it. */
+  readonly bytes: typeof bytesShape;
+  protobuf(descriptorSet: Uint8Array): MessageTypes;
+  /** An error to throw, with a code of 400 to 599 and a text for the caller. */
+  error(code: number, detail: string, id?: string): Error;
+  readonly client: HandlerClient;
+  readonly log: Logger;
+}
+
+export interface SdkParts {
+  /** Service under which `sdk.unary` and `sdk.stream` register. */
+  readonly service: string;
+  readonly client: HandlerClient;
+  readonly log: Logger;
+  register(service: string, name: string, endpoint: Endpoint): void;
+}
+
+/** An SDK and the switch that ends registration: endpoints are known before the agent serves. */
+export function handlerSdk(parts: SdkParts): { readonly sdk: HandlerSdk; close(): void } {
+  let open = true;
+  const add = (mode: Endpoint["mode"], service: string, name: unknown, definition: unknown) => {
+    const label = typeof name === "string" ? name : String(name);
+    if (!open) {
+      throw new AgentError(
+        "ERR_HANDLER_MODULE",
+        `${label}: registered after register() had returned; await what comes before it`,
+      );
+    }
+    parts.register(service, label, endpointOf(mode, label, definition));
+  };
+  const registrar = (service: string): Registrar => ({
+    unary: (name, definition) => add("unary", service, name, definition),
+    stream: (name, definition) => add("stream", service, name, definition),
+  });
+  const sdk: HandlerSdk = {
+    ...registrar(parts.service),
+    service: (name) => registrar(String(name)),
+    schema: handlerSchema,
+    bytes: bytesShape,
+    protobuf: messageTypes,
+    error: (code, detail, id) => new HandlerError(code, detail, id),
+    client: parts.client,
+    log: parts.log,
+  };
+  return {
+    sdk,
+    close: () => {
+      open = false;
+    },
+  };
+}

@@ -6,8 +6,8 @@ import type { AgentError } from "#src/base/errors.ts";
 import type { Principal } from "#src/base/principal.ts";
 import type { Dialer, DialTarget } from "#src/transport/dialer.ts";
 import type { PeerConnection } from "#src/transport/peer-connection.ts";
+import { MucpPeer, type PeerScript } from "./dialer-peer.ts";
 import { asSocket, FakeSocket } from "./dialer-socket.ts";
-import { MucpPeer, type PeerScript } from "./mucp-peer.ts";
 
 /** What becomes of one dial: an error, or a wait for `release`. */
 export type DialPlan = (target: DialTarget, count: number) => AgentError | "hold" | undefined;

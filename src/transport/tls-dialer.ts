@@ -1,0 +1,259 @@
+/**
+ * Opens connections to peers: name, addresses in a race, proxy tunnel, TLS, and our own verdict on the
+ * server. Every step ends when the caller's signal aborts or the time limit is over, and leaves
+ * nothing open behind it.
+ */
+import { isIP, type Socket } from "node:net";
+import { connect as connectTls, type TLSSocket } from "node:tls";
+import { AgentError, type ErrorFields, isAgentError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Clock } from "../host/clock.ts";
+import type { Network, NetworkAddress } from "../host/network.ts";
+import { judgementWords } from "../identity/judgement.ts";
+import { principalOf } from "../identity/peer-principal.ts";
+import { formatMoment } from "../identity/span-words.ts";
+import type { TlsMaterialSource } from "../identity/tls-material.ts";
+import type { Dialer, DialTarget } from "./dialer.ts";
+import { FailureLog } from "./failure-log.ts";
+import { raceAddresses } from "./happy-eyeballs.ts";
+import { LiveTls } from "./live-tls.ts";
+import { NameLookup } from "./name-lookup.ts";
+import { classifyHandshakeError, connectWords, type HandshakeFailure } from "./node-error.ts";
+import { type JudgedPeer, judgeSocket } from "./peer-certificates.ts";
+import type { PeerConnection } from "./peer-connection.ts";
+import { bypassesProxy, type ProxySettings } from "./proxy-settings.ts";
+import { openTunnel } from "./proxy-tunnel.ts";
+import { Sessions } from "./sessions.ts";
+import { waitFor } from "./socket-events.ts";
+import type { MinVersion } from "./tls-policy.ts";
+
+export type DialerSecurity =
+  | {
+      readonly kind: "tls";
+      readonly source: TlsMaterialSource;
+      /** `insecure-skip-verify` takes any server: development, or `MICRO_TLS_INSECURE`. */
+      readonly verify: "enforce" | "insecure-skip-verify";
+      readonly minVersion: MinVersion;
+    }
+  /** No TLS at all. Development only. */
+  | { readonly kind: "insecure-plaintext" };
+
+export interface TlsDialerOptions {
+  readonly security: DialerSecurity;
+  readonly network: Network;
+  /** For everything from the name to the verdict. */
+  readonly connectTimeoutMs: number;
+  /** For the name alone; default half of `connectTimeoutMs`. */
+  readonly lookupTimeoutMs?: number;
+  readonly proxy?: ProxySettings | undefined;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** What a dial is doing, for the text of a time-out. */
+interface Phase {
+  text: string;
+  tls: boolean;
+}
+
+export class TlsDialer implements Dialer, Disposable {
+  readonly #options: TlsDialerOptions;
+  readonly #lookup: NameLookup;
+  readonly #failures: FailureLog;
+  readonly #sessions = new Sessions();
+  readonly #live: LiveTls | undefined;
+
+  constructor(options: TlsDialerOptions) {
+    const { security, network, clock, log, connectTimeoutMs } = options;
+    this.#options = options;
+    const timeoutMs = options.lookupTimeoutMs ?? connectTimeoutMs / 2;
+    this.#lookup = new NameLookup({ network, clock, timeoutMs });
+    this.#failures = new FailureLog({ clock, log });
+    if (security.kind !== "tls") return;
+    this.#live = new LiveTls(security.source, security.minVersion);
+    this.#live.onChange(() => this.#sessions.clear());
+  }
+
+  async dial(target: DialTarget, signal: AbortSignal): Promise<PeerConnection> {
+    signal.throwIfAborted();
+    const { clock, connectTimeoutMs } = this.#options;
+    const phase: Phase = { text: "resolving its name", tls: false };
+    const stop = new AbortController();
+    const onAbort = (): void => stop.abort(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    const timer = clock.setTimer(connectTimeoutMs, () => {
+      const words = `${whereOf(target)}: no connection within ${connectTimeoutMs} ms; stopped while ${phase.text}`;
+      stop.abort(new AgentError(phase.tls ? "ERR_TLS_HANDSHAKE" : "ERR_RPC_CONNECT", words));
+    });
+    try {
+      const raw = await this.#reach(target, phase, stop.signal);
+      if (this.#live === undefined) return plainConnection(raw, target);
+      return await this.#secure(raw, target, this.#live, phase, stop.signal);
+    } catch (error) {
+      // The caller's own reason goes to the caller; everything else has become ours.
+      if (isAgentError(error) || signal.aborted) throw error;
+      throw new AgentError("ERR_RPC_CONNECT", connectWords(error, whereOf(target)), {
+        cause: error,
+      });
+    } finally {
+      timer.cancel();
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#live?.[Symbol.dispose]();
+    this.#sessions.clear();
+  }
+
+  /** A TCP connection to the target, or a tunnel to it. */
+  async #reach(target: DialTarget, phase: Phase, signal: AbortSignal): Promise<Socket> {
+    const { proxy } = this.#options;
+    if (proxy === undefined || bypassesProxy(proxy, target.host, target.port)) {
+      return this.#connect(target, phase, signal);
+    }
+    const socket = await this.#connect(proxy, phase, signal);
+    phase.text = "waiting for the proxy to open a tunnel";
+    try {
+      await openTunnel(socket, target, proxy, signal);
+      return socket;
+    } catch (error) {
+      socket.on("error", () => undefined);
+      socket.destroy();
+      throw error;
+    }
+  }
+
+  async #connect(
+    { host, port }: { readonly host: string; readonly port: number },
+    phase: Phase,
+    signal: AbortSignal,
+  ): Promise<Socket> {
+    const { network, clock } = this.#options;
+    const addresses = await this.#lookup.resolve(host, signal);
+    phase.text = `connecting to ${addresses.map(({ address }) => address).join(", ")}`;
+    const open = async (address: NetworkAddress, abort: AbortSignal): Promise<Socket> => {
+      const socket = network.connect(address, port);
+      try {
+        await waitFor(socket, "connect", abort);
+        return socket;
+      } catch (error) {
+        if (abort.aborted) throw error;
+        const where = whereOf({ host: address.address, port });
+        throw new AgentError("ERR_RPC_CONNECT", connectWords(error, where), { cause: error });
+      }
+    };
+    const discard = (socket: Socket): void => void socket.destroy();
+    try {
+      return await raceAddresses({ addresses, open, discard, clock, signal });
+    } catch (error) {
+      if (!(error instanceof AggregateError)) throw error;
+      const words = error.errors.map((each) => (each as Error).message).join("; ");
+      throw new AgentError("ERR_RPC_CONNECT", words || `${host} has no address`, { cause: error });
+    }
+  }
+
+  async #secure(
+    raw: Socket,
+    target: DialTarget,
+    live: LiveTls,
+    phase: Phase,
+    signal: AbortSignal,
+  ): Promise<PeerConnection> {
+    phase.text = "in the TLS handshake";
+    phase.tls = true;
+    const key = `${whereOf(target)} ${target.serverName ?? ""} ${target.alpn.join(",")}`;
+    const name = target.serverName ?? target.host;
+    const session = this.#sessions.take(key);
+    const { material } = live;
+    const socket = connectTls({
+      socket: raw,
+      secureContext: live.clientContext(),
+      ALPNProtocols: [...target.alpn],
+      // Server names are names, never addresses (RFC 6066 section 3).
+      ...(isIP(name) === 0 ? { servername: name } : {}),
+      ...(session === undefined ? {} : { session: Buffer.from(session) }),
+      // Our own verdict follows: Node's would hide what it saw, and its name check trusts the CN.
+      rejectUnauthorized: false,
+      checkServerIdentity: () => undefined,
+    });
+    socket.on("session", (ticket) => {
+      if (live.material === material) this.#sessions.put(key, ticket);
+    });
+    try {
+      await waitFor(socket, "secureConnect", signal);
+    } catch (error) {
+      raw.destroy();
+      if (signal.aborted) throw error;
+      throw this.#handshakeError(target, classifyHandshakeError(error), error);
+    }
+    return this.#judge(socket, target, name, live);
+  }
+
+  #judge(socket: TLSSocket, target: DialTarget, name: string, live: LiveTls): PeerConnection {
+    const context = { nowMs: this.#options.clock.now(), role: "server", host: name } as const;
+    const judged = judgeSocket(socket, context, live.bundle);
+    const refusal = judged.accepted ? undefined : judgementWords("server", judged.problems);
+    if (refusal !== undefined && this.#mustRefuse()) {
+      socket.on("error", () => undefined);
+      socket.destroy();
+      throw this.#refusal(target, judged, refusal);
+    }
+    const { certificate, accepted } = judged;
+    const remote = whereOf(target);
+    return {
+      socket,
+      principal: principalOf({ certificate, verified: accepted, refusal, remote }),
+      alpn: socket.alpnProtocol || undefined,
+    };
+  }
+
+  #mustRefuse(): boolean {
+    const { security } = this.#options;
+    return security.kind === "tls" && security.verify === "enforce";
+  }
+
+  #refusal(target: DialTarget, judged: JudgedPeer, words: string): AgentError {
+    const [main] = judged.problems;
+    const summary = judged.certificate?.summary;
+    const fields: ErrorFields = {
+      cause: main?.cause ?? "chain",
+      remote: whereOf(target),
+      fix: main?.fix ?? "",
+      ...(summary === undefined
+        ? {}
+        : {
+            subject: summary.subject,
+            issuer: summary.issuer,
+            not_before: formatMoment(summary.notBefore),
+            not_after: formatMoment(summary.notAfter),
+          }),
+    };
+    this.#failures.emit("peer.refused", whereOf(target), String(fields["cause"]), {
+      ...fields,
+      reason: words,
+    });
+    return new AgentError("ERR_TLS_PEER_REFUSED", `${whereOf(target)}: ${words}`, { fields });
+  }
+
+  #handshakeError(target: DialTarget, failure: HandshakeFailure, error: unknown): AgentError {
+    const fields = { cause: failure.cause, remote: whereOf(target), fix: failure.fix };
+    this.#failures.emit("handshake.failed", whereOf(target), failure.cause, {
+      ...fields,
+      reason: failure.words,
+    });
+    const message = `${whereOf(target)}: ${failure.words}`;
+    return new AgentError("ERR_TLS_HANDSHAKE", message, { cause: error, fields });
+  }
+}
+
+function plainConnection(socket: Socket, target: DialTarget): PeerConnection {
+  const refusal = "the connection is not encrypted";
+  const remote = whereOf(target);
+  const principal = principalOf({ certificate: undefined, verified: false, refusal, remote });
+  return { socket, principal, alpn: undefined };
+}
+
+function whereOf({ host, port }: { readonly host: string; readonly port: number }): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}

@@ -36,7 +36,6 @@ export interface HeadGrammar<Head> {
   parse(bytes: Buffer, from: number, to: number, limits: MessageLimits): ParsedHead<Head>;
 }
 
-const LF = 10;
 const CR = 13;
 
 /** Method: a token; target: visible ASCII; single spaces. Version is checked apart, to name it. */
@@ -45,6 +44,10 @@ const STATUS_LINE = /^HTTP\/(\d\.\d) ([1-5]\d\d)(?: ([\t -~\x80-\xff]*))?$/;
 
 /** The line that go-micro always sends; any method and any target are as good (`docs/wire.md`). */
 const USUAL_REQUEST_LINE = "POST / HTTP/1.1";
+const USUAL_REQUEST = `${USUAL_REQUEST_LINE}\r\n`;
+/** Errors included (`docs/wire.md`). */
+const USUAL_STATUS_LINE = "HTTP/1.1 200 OK";
+const USUAL_REPLY = `${USUAL_STATUS_LINE}\r\n`;
 
 const TLS_HANDSHAKE = 0x16;
 const TLS_ALERT = 0x15;
@@ -79,7 +82,7 @@ interface StatusLine {
 const OK: StatusLine = { status: 200, reason: "OK", oldVersion: false };
 
 function statusLine(line: string): StatusLine {
-  if (line === "HTTP/1.1 200 OK") return OK;
+  if (line === USUAL_STATUS_LINE) return OK;
   const [, version, status, reason = ""] = STATUS_LINE.exec(line) ?? [];
   if (status === undefined) throw malformed("start line is not `HTTP/1.1 STATUS REASON`");
   return { status: Number(status), reason, oldVersion: isOld(version) };
@@ -92,10 +95,9 @@ function isOld(version: string | undefined): boolean {
   throw malformed(`HTTP version ${version} is not supported`);
 }
 
-/** The start line without CR LF, and where the header lines begin. `bytes` hold at least one LF. */
-function splitStartLine(bytes: Buffer, from: number, text: string): { line: string; next: number } {
-  const feed = bytes.indexOf(LF, from);
-  return { line: withoutCr(text.slice(0, feed - from)), next: feed + 1 };
+/** The start line without CR LF. `text` holds at least one LF. */
+function startLineOf(text: string): string {
+  return withoutCr(text.slice(0, text.indexOf("\n")));
 }
 
 /** @throws AgentError `ERR_WIRE_MESSAGE` if the line, of which LF is already taken off, lacks its CR. */
@@ -118,8 +120,9 @@ export const REQUEST_GRAMMAR: HeadGrammar<RequestHead> = {
   checkStartLine: requestLine,
   parse(bytes, from, to, limits) {
     const text = bytes.toString("latin1", from, to - 2);
-    const { line, next } = splitStartLine(bytes, from, text);
+    const line = text.startsWith(USUAL_REQUEST) ? USUAL_REQUEST_LINE : startLineOf(text);
     const { method, target, oldVersion } = requestLine(line);
+    const next = from + line.length + 2;
     const rules = { maxHeaders: limits.maxHeaders, strictValues: true };
     const fields = readFields(bytes, next, to - 2, text, from, rules);
     if (oldVersion && fields.chunked) throw malformed("Transfer-Encoding in an HTTP/1.0 request");
@@ -147,8 +150,9 @@ export const RESPONSE_GRAMMAR: HeadGrammar<ResponseHead> = {
   checkStartLine: statusLine,
   parse(bytes, from, to, limits) {
     const text = bytes.toString("latin1", from, to - 2);
-    const { line, next } = splitStartLine(bytes, from, text);
+    const line = text.startsWith(USUAL_REPLY) ? USUAL_STATUS_LINE : startLineOf(text);
     const { status, reason, oldVersion } = statusLine(line);
+    const next = from + line.length + 2;
     const rules = { maxHeaders: limits.maxHeaders, strictValues: false };
     const fields = readFields(bytes, next, to - 2, text, from, rules);
     if (oldVersion && fields.chunked) throw malformed("Transfer-Encoding in an HTTP/1.0 reply");

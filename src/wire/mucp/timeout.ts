@@ -26,5 +26,6 @@ export function parseTimeout(value: string | undefined): number | undefined {
  * @param timeoutMs Above 0; fractions of a nanosecond are rounded up.
  */
 export function formatTimeout(timeoutMs: number): string {
+  if (Number.isInteger(timeoutMs)) return `${timeoutMs}000000`;
   return String(BigInt(Math.ceil(timeoutMs * NANOSECONDS)));
 }

@@ -3,6 +3,7 @@
  *
  *   (nothing)              bundle, launcher and both single executables into dist/
  *   --bundle-only          bundle and launcher only: seconds
+ *   --deb                  Debian packages, too: about ten seconds each
  *   --out DIR              instead of dist/
  *   --verify-reproducible  builds everything twice, elsewhere, and compares the bytes
  *
@@ -13,6 +14,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { bundle } from "./build/bundle.ts";
+import { debName, makeDeb } from "./build/deb.ts";
 import { type BuildFacts, buildFacts } from "./build/facts.ts";
 import { launcher } from "./build/launcher.ts";
 import { ARCHITECTURES } from "./build/node-runtime.ts";
@@ -25,6 +27,7 @@ const log = (line: string): void => console.log(`build: ${line}`);
 const { values: options } = parseArgs({
   options: {
     "bundle-only": { type: "boolean", default: false },
+    deb: { type: "boolean", default: false },
     "verify-reproducible": { type: "boolean", default: false },
     out: { type: "string", default: join(root, "dist") },
   },
@@ -45,6 +48,10 @@ async function build(out: string, facts: BuildFacts): Promise<string[]> {
     for (const architecture of ARCHITECTURES) {
       makeExecutable(root, out, scratch, blob, architecture, log);
       files.push(`linux-${architecture}/microedge`);
+      if (options.deb) {
+        makeDeb(root, out, scratch, facts, architecture);
+        files.push(debName(facts, architecture));
+      }
     }
   } finally {
     rmSync(scratch, { recursive: true });

@@ -14,9 +14,11 @@ export function sizesOf(root: string, out: string, files: readonly string[]): Si
     readFileSync(join(root, "firmware-bundle", "size-budget.json"), "utf8"),
   ).bytes;
   return files.map((file) => {
-    if (typeof budget[file] !== "number")
+    // Packages have the version in their name.
+    const key = file.replace(/_.*_/, "_VERSION_");
+    if (typeof budget[key] !== "number")
       throw new Error(`size-budget.json has no budget for ${file}`);
-    return { file, bytes: statSync(join(out, file)).size, budget: budget[file] };
+    return { file, bytes: statSync(join(out, file)).size, budget: budget[key] };
   });
 }
 

@@ -74,7 +74,7 @@ export const SUITES: readonly Suite[] = [
     name: "build",
     asks: "Does it build for both CPUs, within the size budget?",
     quick: false,
-    commands: [[node, "scripts/build.ts"]],
+    commands: [[node, "scripts/build.ts", "--deb"]],
   },
   {
     name: "e2e",

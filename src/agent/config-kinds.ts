@@ -221,7 +221,18 @@ function readProxy(text: string, allowed: string): Reading<URL | undefined> {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const usable =
     url?.protocol === "http:" && url.hostname !== "" && url.pathname === "/" && url.search === "";
-  return usable ? { value: url } : { expected: allowed };
+  return usable && isDecodable(url.username + url.password)
+    ? { value: url }
+    : { expected: allowed };
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false; // a "%" that starts no escape
+  }
 }
 
 /** A non-empty array of one kind; in an environment variable separated by commas. */

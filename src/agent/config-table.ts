@@ -129,7 +129,11 @@ export const SECTIONS = {
       10_000,
       "How long open calls may finish when the agent stops.",
     ),
-    max_streams: row(integer(1, 10_000), 64, "Streams open at once on one connection."),
+    max_streams: row(
+      integer(1, 10_000),
+      64,
+      "Streams open at once, of all connections together; 16 of one connection.",
+    ),
     insecure_plaintext: row(
       flag(),
       false,

@@ -1,0 +1,275 @@
+/**
+ * The composition root: builds every part, in the order of the floors, starts all of them or none, and
+ * stops them in reverse.
+ *
+ *     certificate files -> registry, dialer, client -> endpoints and handler modules
+ *     -> control socket -> watchdog -> RPC server -> listener
+ *
+ * Stopping: the listener takes no more, open calls finish within `rpc.drain_timeout_ms`, and the control
+ * socket answers until they have.
+ */
+import { AgentError } from "../base/errors.ts";
+import { type FileSource, openFileSource } from "../identity/file-source.ts";
+import { formatAddress } from "../registry/address.ts";
+import type { LoadedModule } from "../services/handler-modules.ts";
+import { AdminApi } from "../sidecar/admin-api.ts";
+import { AdminClient } from "../sidecar/admin-client.ts";
+import type { AgentState, ReloadView, StatusView } from "../sidecar/admin-operations.ts";
+import type { AgentPorts } from "./agent-ports.ts";
+import type { AgentConfig, LoadedConfig } from "./config.ts";
+import { buildInbound, type Inbound } from "./inbound.ts";
+import { Operations } from "./operations.ts";
+import { buildOutbound, type Outbound, staticRegistry } from "./outbound.ts";
+import { Reloader } from "./reloader.ts";
+import * as status from "./status.ts";
+import { Watchdog } from "./watchdog.ts";
+
+/** How often a listener that waits for its address is looked at. */
+const READY_POLL_MS = 250;
+
+/**
+ * Builds and starts an agent. When this resolves it serves, or waits for an address that is not there
+ * yet; `agent.ready` is logged when it serves.
+ *
+ * @param signal Ends the start; everything that had started is stopped again.
+ * @throws AgentError of the part that failed; nothing is left running.
+ */
+export async function startAgent(
+  loaded: LoadedConfig,
+  ports: AgentPorts,
+  signal: AbortSignal,
+): Promise<Agent> {
+  announce(loaded, ports);
+  await using running = new AsyncDisposableStack();
+  const source = await openSource(loaded.config, ports);
+  if (source !== undefined) running.use(source);
+  const outbound = buildOutbound(loaded.config, ports, source);
+  running.use(outbound);
+  const inbound = buildInbound(loaded.config, ports, source);
+  const modules = await inbound.loadHandlers(outbound.client);
+  signal.throwIfAborted();
+  const agent = new Agent(loaded, ports, { source, outbound, inbound, modules });
+  await agent.start(running, signal);
+  return agent;
+}
+
+interface Rooms {
+  readonly source: FileSource | undefined;
+  readonly outbound: Outbound;
+  readonly inbound: Inbound;
+  readonly modules: readonly LoadedModule[];
+}
+
+export class Agent implements AsyncDisposable {
+  readonly #ports: AgentPorts;
+  readonly #rooms: Rooms;
+  readonly #reloader: Reloader;
+  readonly #startedAt: number;
+  readonly #startedAtMonotonic: number;
+  /** Aborts when stopping begins. */
+  readonly #stopping = new AbortController();
+  /** Aborts when open calls of the command line get no more time. */
+  readonly #givenUp = new AbortController();
+  #phase: status.Phase = "starting";
+  #running: AsyncDisposableStack | undefined;
+  #stopped: Promise<void> | undefined;
+
+  /** Use {@link startAgent}. */
+  constructor(loaded: LoadedConfig, ports: AgentPorts, rooms: Rooms) {
+    this.#ports = ports;
+    this.#rooms = rooms;
+    this.#startedAt = ports.clock.now();
+    this.#startedAtMonotonic = ports.clock.monotonicMs();
+    this.#reloader = new Reloader(loaded, {
+      log: ports.log.log,
+      notifier: ports.notifier,
+      readAgain: ports.readAgain,
+      apply: (config) => {
+        ports.log.setLevel(config.log.level);
+        rooms.outbound.registry.replace(staticRegistry(config));
+      },
+      reloadFiles: async () => rooms.source?.reload(),
+      statusText: () => this.#statusText(),
+    });
+  }
+
+  /** `host:port` that the listener is bound to; `undefined` while its address is not there yet. */
+  get listen(): string | undefined {
+    return this.#rooms.inbound.listener.address;
+  }
+
+  get state(): AgentState {
+    return status.agentState(this.#phase, this.#rooms.inbound.listener.state);
+  }
+
+  /** Starts what serves and takes over what runs already. Use {@link startAgent}. */
+  async start(building: AsyncDisposableStack, signal: AbortSignal): Promise<void> {
+    const { clock, log, notifier, random } = this.#ports;
+    const { inbound } = this.#rooms;
+    const { config } = this.#reloader.loaded;
+    const { controlSocketPath: path } = config;
+    const control = new AdminApi({ path, operations: this.#operations(), log: log.log, random });
+    await control.start(signal);
+    building.use(control);
+    const prove = (late: AbortSignal): Promise<unknown> => new AdminClient(path).status(late);
+    const watchdog = new Watchdog({ notifier, clock, log: log.log, prove });
+    await watchdog.start();
+    building.use(watchdog);
+    building.defer(() => this.#drain(config.rpc.drainTimeoutMs));
+    await inbound.listener.start(signal);
+    building.use(inbound.listener);
+    signal.throwIfAborted();
+    this.#running = building.move();
+    this.#phase = "running";
+    if (this.listen === undefined) this.#awaitAddress();
+    else this.#sayReady();
+    await notifier.ready(this.#statusText());
+  }
+
+  /**
+   * Reads configuration and TLS files again.
+   *
+   * @throws AgentError `ERR_CONFIG_*` or `ERR_TLS_MATERIAL`; see {@link Reloader.reload}.
+   */
+  reload(): Promise<ReloadView> {
+    return this.#reloader.reload();
+  }
+
+  /**
+   * Stops: open calls finish within `rpc.drain_timeout_ms`, the rest is cut off. May be called again;
+   * never rejects.
+   */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  status(): StatusView {
+    const { clock, pid, version } = this.#ports;
+    const { inbound, outbound, source, modules } = this.#rooms;
+    const { config, warnings } = this.#reloader.loaded;
+    const { listener, server } = inbound;
+    const client = outbound.client.status;
+    const material = source === undefined ? undefined : materialOf(source);
+    return {
+      name: config.service.name,
+      version,
+      pid,
+      state: this.state,
+      startedAt: this.#startedAt,
+      uptimeMs: Math.round(clock.monotonicMs() - this.#startedAtMonotonic),
+      configPath: config.file,
+      listener: status.listenerView(formatAddress(config.rpc.listen), listener.state),
+      tls: status.tlsView(config, material, clock.now()),
+      connections: listener.open,
+      counters: status.countersView(server.counters, listener.counters, client),
+      memory: this.#ports.memory(),
+      handlers: modules.map(({ module, service }) => ({ module, service })),
+      warnings: status.statusWarnings({
+        config,
+        configWarnings: warnings,
+        material,
+        client,
+        reloadRefused: this.#reloader.refused,
+        needRestart: this.#reloader.needRestart,
+      }),
+    };
+  }
+
+  #operations(): Operations {
+    const { inbound, outbound, source } = this.#rooms;
+    return new Operations({
+      clock: this.#ports.clock,
+      client: outbound.client,
+      registry: outbound.registry,
+      table: inbound.table,
+      loaded: () => this.#reloader.loaded,
+      leaf: () => source?.leaf,
+      listen: () => this.listen,
+      status: () => this.status(),
+      reload: () => this.reload(),
+      givenUp: this.#givenUp.signal,
+    });
+  }
+
+  async #stop(): Promise<void> {
+    const { log, notifier } = this.#ports;
+    this.#phase = "draining";
+    this.#stopping.abort(new AgentError("ERR_RPC_DRAINING", "the agent is stopping"));
+    log.log.emit("agent.draining", { connections: this.#rooms.inbound.listener.open });
+    await notifier.stopping("finishing open calls");
+    await this.#running?.disposeAsync();
+    log.log.emit("agent.stopped");
+    log.close();
+  }
+
+  /** Lets calls in and out finish; after `deadlineMs` the command line's own calls are given up too. */
+  async #drain(deadlineMs: number): Promise<void> {
+    const giveUp = (): void =>
+      this.#givenUp.abort(new AgentError("ERR_RPC_DRAINING", "the agent is stopping"));
+    const timer = this.#ports.clock.setTimer(deadlineMs, giveUp);
+    await this.#rooms.inbound.server.drain(deadlineMs);
+    timer.cancel();
+    giveUp();
+  }
+
+  /** Says ready when the listener has got its address. */
+  #awaitAddress(): void {
+    const { clock, notifier } = this.#ports;
+    const { signal } = this.#stopping;
+    const wait = async (): Promise<void> => {
+      while (this.listen === undefined) await clock.sleep(READY_POLL_MS, signal);
+      this.#sayReady();
+      await notifier.status(this.#statusText());
+    };
+    const waiting = wait().catch((reason: unknown) => {
+      if (!signal.aborted) throw reason;
+    });
+    this.#running?.defer(() => waiting);
+  }
+
+  #sayReady(): void {
+    const { config } = this.#reloader.loaded;
+    this.#ports.log.log.emit("agent.ready", {
+      listen: this.listen,
+      service: config.service.name,
+      version: this.#ports.version,
+      verify: status.tlsView(config, undefined, this.#ports.clock.now()).verify,
+      control: config.controlSocketPath,
+    });
+  }
+
+  #statusText(): string {
+    const { listener } = this.#rooms.inbound;
+    if (listener.state.kind === "waiting") return `waiting: ${listener.state.reason}`;
+    return `serving on ${this.listen ?? "nothing"}`;
+  }
+}
+
+function announce({ config, warnings }: LoadedConfig, { log, version }: AgentPorts): void {
+  log.log.emit("agent.starting", { version, config: config.file });
+  for (const { key, message } of warnings) log.log.emit("config.warning", { key, reason: message });
+  for (const { key, message } of config.verification.insecurities) {
+    log.log.emit("agent.insecure", { key, reason: message });
+  }
+}
+
+async function openSource(config: AgentConfig, ports: AgentPorts): Promise<FileSource | undefined> {
+  const { tlsFiles } = config;
+  if (tlsFiles === undefined) return undefined;
+  return openFileSource({
+    paths: { cert: tlsFiles.certPath, key: tlsFiles.keyPath, ca: tlsFiles.caPath },
+    reloadIntervalMs: config.tls.reloadIntervalMs,
+    files: ports.files,
+    clock: ports.clock,
+    log: ports.log.log,
+  });
+}
+
+function materialOf({ leaf, warnings, refusal }: FileSource): status.OwnMaterial {
+  return { leaf: leaf?.summary, warnings, refusal };
+}

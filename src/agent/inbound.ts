@@ -1,0 +1,99 @@
+/**
+ * The serving half of the agent: what it answers, the RPC server, and the listener that lets peers in.
+ */
+import type { AgentError } from "../base/errors.ts";
+import { defaultPolicy } from "../guard/default-policy.ts";
+import type { TlsMaterialSource } from "../identity/tls-material.ts";
+import type { Client } from "../rpc/client/client.ts";
+import { interceptorsInOrder } from "../rpc/interceptors/order.ts";
+import { unlimited } from "../rpc/interceptors/rate-limit.ts";
+import { EndpointTable } from "../rpc/server/endpoint-table.ts";
+import { MucpServer } from "../rpc/server/mucp-server.ts";
+import { registerAgentService } from "../services/agent-service.ts";
+import { registerDebugService } from "../services/debug-service.ts";
+import { type LoadedModule, loadHandlerModules } from "../services/handler-modules.ts";
+import { Listener, type ListenerSecurity } from "../transport/listener.ts";
+import type { VerifyMode } from "../transport/verify-mode.ts";
+import { formatMicroError, microErrorOf } from "../wire/mucp/error.ts";
+import { formatReply } from "../wire/mucp/message-writer.ts";
+import { errorHeaders } from "../wire/mucp/reply.ts";
+import type { AgentPorts } from "./agent-ports.ts";
+import type { AgentConfig } from "./config.ts";
+
+export interface Inbound {
+  readonly table: EndpointTable;
+  readonly server: MucpServer;
+  readonly listener: Listener;
+  /** Loads `[[handlers]]`; before the listener starts. @throws AgentError `ERR_HANDLER_MODULE`. */
+  loadHandlers(client: Client): Promise<readonly LoadedModule[]>;
+}
+
+/** Builds and starts nothing. @param source `undefined` with `rpc.insecure_plaintext`. */
+export function buildInbound(
+  config: AgentConfig,
+  ports: AgentPorts,
+  source: TlsMaterialSource | undefined,
+): Inbound {
+  const { clock, random, figures } = ports;
+  const { log } = ports.log;
+  const { service, rpc, limits } = config;
+  const table = new EndpointTable(service.name);
+  const server = new MucpServer({
+    serviceName: service.name,
+    table,
+    interceptors: interceptorsInOrder({ clock, limiter: unlimited, policy: defaultPolicy }),
+    clock,
+    random,
+    log,
+    limits: {
+      maxHeaderBytes: rpc.maxHeaderBytes,
+      maxBodyBytes: rpc.maxBodyBytes,
+      headerTimeoutMs: rpc.headerTimeoutMs,
+      bodyTimeoutMs: rpc.bodyTimeoutMs,
+      idleTimeoutMs: rpc.idleTimeoutMs,
+      maxStreams: rpc.maxStreams,
+    },
+  });
+  const readyAtMs = clock.monotonicMs();
+  registerAgentService(table, { name: service.name, version: ports.version, readyAtMs }, clock);
+  registerDebugService(table, service.name, { clock, figures, totals: server.counters, readyAtMs });
+  const listener = new Listener({
+    listen: rpc.listen,
+    security: securityOf(config, source),
+    limits,
+    handshakeTimeoutMs: rpc.handshakeTimeoutMs,
+    handler: server.handle,
+    refusalReply: (refusal) => refusalReply(refusal, service.name),
+    clock,
+    random,
+    log,
+  });
+  return {
+    table,
+    server,
+    listener,
+    loadHandlers: (client) =>
+      loadHandlerModules(config.handlers, { table, serviceName: service.name, client, log }),
+  };
+}
+
+function securityOf(config: AgentConfig, source: TlsMaterialSource | undefined): ListenerSecurity {
+  if (source === undefined) return { kind: "insecure-plaintext" };
+  return { kind: "tls", source, verify: verifyMode(config), minVersion: config.tls.minVersion };
+}
+
+function verifyMode({ verification, tls }: AgentConfig): VerifyMode {
+  if (verification.inbound === "insecure") return { kind: "insecure-skip-verify" };
+  // the configuration has an end date whenever it says observe
+  if (verification.inbound === "observe" && tls.observeUntil !== undefined) {
+    return { kind: "observe", untilMs: tls.observeUntil };
+  }
+  return { kind: "enforce" };
+}
+
+/** No request was read, so there is nothing to echo. */
+function refusalReply(refusal: AgentError, serviceName: string): Uint8Array {
+  const to = { contentType: "application/json", id: "", streamId: undefined };
+  const error = formatMicroError(microErrorOf(refusal, serviceName));
+  return formatReply(errorHeaders(to, error), new Uint8Array());
+}

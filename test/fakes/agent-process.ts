@@ -32,6 +32,8 @@ export interface AgentOptions {
   readonly config?: string;
   /** More keys for [rpc], as TOML lines. */
   readonly rpc?: string;
+  /** More keys for [tls], as TOML lines. */
+  readonly tls?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** Milliseconds until `agent.ready`. */
   readonly readyMs?: number;
@@ -65,6 +67,7 @@ export async function startAgent(options: AgentOptions = {}): Promise<AgentProce
     "microedge.toml",
     `[rpc]\nlisten = "127.0.0.1:0"\n${options.rpc ?? ""}
 [tls]\ncert = "${cert}"\nkey = "${key}"\nca = "${ca}"
+${options.tls ?? ""}
 [control]\nsocket = "control.sock"\n${options.config ?? ""}\n`,
   );
   const env = options.env ?? {};

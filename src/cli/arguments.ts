@@ -150,14 +150,14 @@ function joinValues(words: readonly string[], specs: OptionSpecs): string[] {
     const word = words[at] ?? "";
     if (word === "--") return [...joined, ...words.slice(at)];
     const name = word.startsWith("--") ? word.slice(2) : "";
+    if (!Object.hasOwn(specs, name) || specs[name]?.type !== "string") {
+      joined.push(word);
+      continue;
+    }
     const next = words[at + 1];
-    const takesNext =
-      Object.hasOwn(specs, name) &&
-      specs[name]?.type === "string" &&
-      next !== undefined &&
-      !next.startsWith("--");
-    joined.push(takesNext ? `${word}=${next}` : word);
-    if (takesNext) at += 1;
+    const missing = next === undefined || next.startsWith("--");
+    joined.push(`${word}=${missing ? "" : next}`);
+    if (!missing) at += 1;
   }
   return joined;
 }

@@ -5,9 +5,11 @@
  * the agent, nor the agent for the development CA.
  */
 import type { Command } from "./command.ts";
+import { completionCommand } from "./commands/completion.ts";
 import { configCheckCommand } from "./commands/config-check.ts";
 import { configSchemaCommand } from "./commands/config-schema.ts";
 import { configShowCommand } from "./commands/config-show.ts";
+import { doctorCommand } from "./commands/doctor.ts";
 import { helpCommand } from "./commands/help.ts";
 import { pkiInitCommand } from "./commands/pki-init.ts";
 import { pkiIssueCommand } from "./commands/pki-issue.ts";
@@ -20,11 +22,13 @@ export const COMMANDS: readonly Command[] = [
   statusCommand,
   servicesCommand,
   reloadCommand,
+  doctorCommand,
   configCheckCommand,
   configShowCommand,
   configSchemaCommand,
   pkiInitCommand,
   pkiIssueCommand,
   versionCommand,
+  completionCommand(() => COMMANDS),
   helpCommand(() => COMMANDS),
 ];

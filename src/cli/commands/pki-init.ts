@@ -25,9 +25,7 @@ export const pkiInitCommand = command({
   async run({ terminal, report, options }) {
     const days = parseDays(options.days, DEFAULT_DAYS, MAX_DAYS);
     const dir = options.dir ?? "pki";
-    const [certPath, keyPath] = ["ca.crt", "ca.key"].map((name) =>
-      resolve(terminal.cwd, dir, name),
-    );
+    const directory = resolve(terminal.cwd, dir);
     const { createAuthority } = await import("../../identity/x509/issue.ts");
     const nowMs = terminal.clock.now();
     const authority = await createAuthority({
@@ -36,12 +34,17 @@ export const pkiInitCommand = command({
       nowMs,
       random: terminal.random,
     });
-    await writeFileSet([
-      { path: keyPath ?? "", text: authority.keyPem, mode: 0o600 },
-      { path: certPath ?? "", text: authority.certificatePem, mode: 0o644 },
+    await writeFileSet(directory, [
+      { name: "ca.key", text: authority.keyPem, mode: 0o600 },
+      { name: "ca.crt", text: authority.certificatePem, mode: 0o644 },
     ]);
     const notAfter = nowMs + days * DAY_MS;
-    return report.result({ certificate: certPath, key: keyPath, notAfter }, () =>
+    const fields = {
+      certificate: join(directory, "ca.crt"),
+      key: join(directory, "ca.key"),
+      notAfter,
+    };
+    return report.result(fields, () =>
       [
         `${join(dir, "ca.crt")}  the authority's certificate, until ${formatMoment(notAfter)}: the trust bundle of every peer`,
         `${join(dir, "ca.key")}  its key: keep it here, give it to nobody`,

@@ -65,9 +65,9 @@ export const pkiIssueCommand = command({
       nowMs,
       random: terminal.random,
     });
-    await writeFileSet([
-      { path: at(`${name}.key`), text: keyPem, mode: 0o600 },
-      { path: at(`${name}.crt`), text: certificatePem, mode: 0o644 },
+    await writeFileSet(at(""), [
+      { name: `${name}.key`, text: keyPem, mode: 0o600 },
+      { name: `${name}.crt`, text: certificatePem, mode: 0o644 },
     ]);
     const notAfter = nowMs + days * DAY_MS;
     const fields = {

@@ -1,48 +1,47 @@
 /**
  * Writes files that belong together: all of them, or none; never over a file that is there.
  *
- * Each is written under a temporary name beside its place, synced, and only then given its name by
- * link(2), which fails if the name is taken. A reader never sees half a file.
+ * They are written and synced in a directory of their own beside their place, and only then given
+ * their names by link(2), which fails if a name is taken. A reader never sees half a file.
  */
-import { link, lstat, mkdir, open, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { link, lstat, mkdir, mkdtemp, open, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { AgentError, errorText } from "../../base/errors.ts";
 
 export interface NewFile {
-  readonly path: string;
+  readonly name: string;
   readonly text: string;
   /** Permission bits; 0o600 for keys. */
   readonly mode: number;
 }
 
 /**
+ * @param directory Absolute; made with mode 0700 if it is missing.
  * @throws AgentError `ERR_FILE_EXISTS` that names the file in the way; `ERR_FILE_IO`. Nothing is left
  *   behind in either case.
  */
-export async function writeFileSet(files: readonly NewFile[]): Promise<void> {
+export async function writeFileSet(directory: string, files: readonly NewFile[]): Promise<void> {
   const linked: string[] = [];
-  const temporary = files.map(({ path }) => `${path}.part`);
   try {
-    for (const { path } of files) await assertAbsent(path);
-    for (const [at, file] of files.entries()) {
-      await makeDirectory(dirname(file.path));
-      await writeWhole(temporary[at] ?? "", file);
+    for (const { name } of files) await assertAbsent(join(directory, name));
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const closet = await mkdtemp(join(directory, ".new-"));
+    try {
+      for (const [at, file] of files.entries()) await writeWhole(join(closet, String(at)), file);
+      for (const [at, { name }] of files.entries()) {
+        await linkNew(join(closet, String(at)), join(directory, name));
+        linked.push(join(directory, name));
+      }
+    } finally {
+      await rm(closet, { recursive: true, force: true });
     }
-    for (const [at, { path }] of files.entries()) {
-      await link(temporary[at] ?? "", path);
-      linked.push(path);
-    }
-    for (const directory of new Set(files.map(({ path }) => dirname(path)))) {
-      await syncDirectory(directory);
-    }
+    await syncDirectory(directory);
   } catch (cause) {
     for (const path of linked) await rm(path, { force: true });
     if (cause instanceof AgentError) throw cause;
-    const { code, dest, path } = cause as NodeJS.ErrnoException & { dest?: string };
-    if (code === "EEXIST") throw inTheWay(dest ?? path ?? "a file");
-    throw new AgentError("ERR_FILE_IO", `cannot write: ${errorText(cause)}`, { cause });
-  } finally {
-    for (const path of temporary) await rm(path, { force: true });
+    throw new AgentError("ERR_FILE_IO", `cannot write to ${directory}: ${errorText(cause)}`, {
+      cause,
+    });
   }
 }
 
@@ -56,19 +55,22 @@ async function assertAbsent(path: string): Promise<void> {
   throw inTheWay(path);
 }
 
+/** Somebody may have taken the name since it was looked at. */
+async function linkNew(from: string, path: string): Promise<void> {
+  try {
+    await link(from, path);
+  } catch (cause) {
+    throw (cause as NodeJS.ErrnoException).code === "EEXIST" ? inTheWay(path) : cause;
+  }
+}
+
 function inTheWay(path: string): AgentError {
   return new AgentError("ERR_FILE_EXISTS", `${path} exists; microedge does not overwrite it`, {
     fields: { path, fix: "choose another name, or move the file away; nothing was written" },
   });
 }
 
-async function makeDirectory(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
-}
-
 async function writeWhole(path: string, { text, mode }: NewFile): Promise<void> {
-  // A part file is nobody's: only a killed command leaves one.
-  await rm(path, { force: true });
   await using file = await open(path, "wx", mode);
   await file.writeFile(text);
   await file.sync();

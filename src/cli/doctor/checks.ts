@@ -1,0 +1,13 @@
+/**
+ * Every check of `doctor`, in the order in which they are made: a check comes after those it needs.
+ */
+import { AGENT_CHECKS } from "./agent-checks.ts";
+import { CERTIFICATE_CHECKS } from "./certificate-checks.ts";
+import type { Check } from "./check.ts";
+import { CONFIGURATION_CHECKS } from "./configuration-checks.ts";
+
+export const CHECKS: readonly Check[] = [
+  ...CONFIGURATION_CHECKS,
+  ...CERTIFICATE_CHECKS,
+  ...AGENT_CHECKS,
+];

@@ -1,0 +1,63 @@
+/**
+ * What `doctor` judges: everything it has to look at, looked at once. Nothing here throws; what could
+ * not be found out is a {@link Missing} with its reason.
+ */
+import type { LoadedConfig } from "../../agent/config.ts";
+import type { TrustBundle } from "../../identity/trust-bundle.ts";
+import type { Certificate } from "../../identity/x509/certificate.ts";
+import type { StatusView } from "../../sidecar/admin-operations.ts";
+
+export interface Missing {
+  readonly missing: string;
+  /** Code of the error (`ENOENT`, `ERR_CONFIG_INVALID`), where there was one. */
+  readonly code: string | undefined;
+}
+
+export type Fact<T> = T | Missing;
+
+export function isMissing(fact: unknown): fact is Missing {
+  return typeof fact === "object" && fact !== null && "missing" in fact;
+}
+
+export interface PathFact {
+  readonly path: string;
+  readonly kind: "file" | "directory" | "socket" | "other";
+  /** Permission bits. */
+  readonly mode: number;
+  /** Owner's user id. */
+  readonly uid: number;
+}
+
+export interface FileFact extends PathFact {
+  readonly text: string;
+}
+
+/** How a TLS handshake with our own listener went. */
+export interface HandshakeFact {
+  readonly address: string;
+  readonly good: boolean;
+  /** What happened, in words. */
+  readonly words: string;
+  readonly fix: string | undefined;
+}
+
+export interface Facts {
+  /** Wall clock, Unix milliseconds. */
+  readonly nowMs: number;
+  /** When this program's commit was made, Unix milliseconds; 0 when run from the sources. */
+  readonly builtAt: number;
+  /** Effective user id of the command. */
+  readonly uid: number;
+  readonly config: Fact<LoadedConfig>;
+  readonly cert: Fact<FileFact>;
+  readonly key: Fact<FileFact>;
+  readonly trustFile: Fact<FileFact>;
+  /** Leaf first. */
+  readonly chain: Fact<readonly Certificate[]>;
+  readonly bundle: Fact<TrustBundle>;
+  readonly socketDirectory: Fact<PathFact>;
+  readonly socket: Fact<PathFact>;
+  readonly handlers: readonly { readonly module: string; readonly file: Fact<PathFact> }[];
+  readonly agent: Fact<StatusView>;
+  readonly handshake: Fact<HandshakeFact>;
+}

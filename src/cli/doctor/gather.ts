@@ -1,0 +1,153 @@
+/**
+ * Looks at everything that the checks judge: files, clock, control socket, listener. Never throws.
+ */
+import { lstat, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { LoadedConfig } from "../../agent/config.ts";
+import { BUILD } from "../../base/build.ts";
+import { errorText, isAgentError } from "../../base/errors.ts";
+import { systemFiles } from "../../host/files.ts";
+import { splitPem } from "../../identity/pem.ts";
+import { parseTrustBundle } from "../../identity/trust-bundle.ts";
+import { parseCertificate } from "../../identity/x509/certificate.ts";
+import { AdminClient } from "../../sidecar/admin-client.ts";
+import { loadConfiguration } from "../configuration.ts";
+import { describe } from "../report.ts";
+import type { Terminal } from "../terminal.ts";
+import { type Fact, type Facts, type FileFact, isMissing, type PathFact } from "./facts.ts";
+import { gatherHandshake } from "./gather-handshake.ts";
+
+/** More than any certificate file needs, in bytes. */
+const MAX_FILE_BYTES = 1024 * 1024;
+/** An agent that does not answer its own socket within this is as good as dead. */
+const AGENT_TIMEOUT_MS = 5_000;
+
+export async function gatherFacts(
+  terminal: Terminal,
+  configFile: string | undefined,
+): Promise<Facts> {
+  const loaded = await attempt(() => loadConfiguration(terminal, configFile));
+  const [cert, key, trustFile] = await tlsFilesOf(loaded);
+  const [socket, socketDirectory] = await socketOf(loaded);
+  const agent = await attemptWith(loaded, ({ config }) =>
+    within(terminal, AGENT_TIMEOUT_MS, (signal) =>
+      new AdminClient(config.controlSocketPath).status(signal),
+    ),
+  );
+  return {
+    nowMs: terminal.clock.now(),
+    builtAt: Date.parse(BUILD.date),
+    uid: terminal.uid,
+    config: loaded,
+    cert,
+    key,
+    trustFile,
+    chain: await attemptWith(cert, ({ text }) => parseChain(text)),
+    bundle: await attemptWith(trustFile, ({ text }) => parseTrustBundle(text)),
+    socket,
+    socketDirectory,
+    handlers: await handlersOf(loaded),
+    agent,
+    handshake: await attemptWith(agent, ({ listener }) =>
+      isMissing(loaded)
+        ? { missing: loaded.missing, code: loaded.code }
+        : gatherHandshake(terminal, loaded.config, listener.listen ?? listener.address),
+    ),
+  };
+}
+
+function parseChain(pem: string) {
+  const blocks = splitPem(pem).filter(({ label }) => label.endsWith("CERTIFICATE"));
+  if (blocks.length === 0) throw new Error("tls.cert holds no PEM certificate");
+  return blocks.map(({ text }) => parseCertificate(text));
+}
+
+type TlsFileFacts = readonly [cert: Fact<FileFact>, key: Fact<FileFact>, ca: Fact<FileFact>];
+
+async function tlsFilesOf(loaded: Fact<LoadedConfig>): Promise<TlsFileFacts> {
+  if (isMissing(loaded)) return [loaded, loaded, loaded];
+  const files = loaded.config.tlsFiles;
+  if (files === undefined) {
+    const none = { missing: "not configured", code: undefined };
+    return [none, none, none];
+  }
+  return Promise.all([
+    attempt(() => fileFact(files.certPath)),
+    attempt(() => fileFact(files.keyPath)),
+    attempt(() => fileFact(files.caPath)),
+  ]);
+}
+
+async function fileFact(path: string): Promise<FileFact> {
+  const fact = await pathFact(path, stat);
+  if (fact.kind !== "file") throw new Error(`${path} is not a file`);
+  const bytes = await systemFiles.read(path, MAX_FILE_BYTES);
+  return { ...fact, text: Buffer.from(bytes).toString("utf8") };
+}
+
+async function socketOf(
+  loaded: Fact<LoadedConfig>,
+): Promise<readonly [socket: Fact<PathFact>, directory: Fact<PathFact>]> {
+  if (isMissing(loaded)) return [loaded, loaded];
+  const path = loaded.config.controlSocketPath;
+  return Promise.all([
+    attempt(() => pathFact(path, lstat)),
+    attempt(() => pathFact(dirname(path), stat)),
+  ]);
+}
+
+async function handlersOf(loaded: Fact<LoadedConfig>): Promise<Facts["handlers"]> {
+  if (isMissing(loaded)) return [];
+  return Promise.all(
+    loaded.config.handlers.map(async ({ module }) => ({
+      module,
+      file: await attempt(() => pathFact(module, stat)),
+    })),
+  );
+}
+
+async function pathFact(path: string, look: typeof stat): Promise<PathFact> {
+  const found = await look(path);
+  const kind = found.isFile()
+    ? "file"
+    : found.isDirectory()
+      ? "directory"
+      : found.isSocket()
+        ? "socket"
+        : "other";
+  return { path, kind, mode: found.mode & 0o7777, uid: found.uid };
+}
+
+/** Runs `ask` with a signal that aborts after `limitMs`. */
+async function within<T>(
+  terminal: Terminal,
+  limitMs: number,
+  ask: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const limit = new AbortController();
+  const timer = terminal.clock.setTimer(limitMs, () =>
+    limit.abort(new Error(`no answer within ${limitMs} ms`)),
+  );
+  try {
+    return await ask(limit.signal);
+  } finally {
+    timer.cancel();
+  }
+}
+
+async function attempt<T extends object>(look: () => Fact<T> | Promise<Fact<T>>): Promise<Fact<T>> {
+  try {
+    return await look();
+  } catch (thrown) {
+    const code = (thrown as NodeJS.ErrnoException | undefined)?.code;
+    const missing = isAgentError(thrown) ? describe(thrown).message : errorText(thrown);
+    return { missing, code };
+  }
+}
+
+async function attemptWith<S extends object, T extends object>(
+  from: Fact<S>,
+  look: (value: S) => Fact<T> | Promise<Fact<T>>,
+): Promise<Fact<T>> {
+  return isMissing(from) ? { missing: from.missing, code: from.code } : attempt(() => look(from));
+}

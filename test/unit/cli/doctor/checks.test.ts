@@ -1,0 +1,531 @@
+import assert from "node:assert/strict";
+import { before, suite, test } from "node:test";
+import { parseConfig } from "#src/agent/config.ts";
+import { type CheckResult, runChecks } from "#src/cli/doctor/check.ts";
+import { CHECKS } from "#src/cli/doctor/checks.ts";
+import type { Facts, FileFact, Missing, PathFact } from "#src/cli/doctor/facts.ts";
+import { parseTrustBundle } from "#src/identity/trust-bundle.ts";
+import { parseCertificate } from "#src/identity/x509/certificate.ts";
+import type { Issued } from "#src/identity/x509/issue.ts";
+import { STATUS } from "../../../fakes/admin-operations.ts";
+import { type TestPki, testPki } from "../../../fakes/certificates.ts";
+
+const DAY = 86_400_000;
+const NOW = Date.UTC(2026, 5, 1);
+const UID = 1000;
+const NOTHING_SKIPPED: ReadonlySet<string> = new Set();
+
+let pki: TestPki;
+let other: TestPki;
+let good: Facts;
+before(async () => {
+  pki = await testPki("Site CA", NOW);
+  other = await testPki("Site CA", NOW);
+  good = await factsWith(await pki.issue("device-7", { days: 365 }));
+});
+
+const path = (name: string, mode: number, kind: PathFact["kind"] = "file"): PathFact => ({
+  path: `/etc/microedge/${name}`,
+  kind,
+  mode,
+  uid: UID,
+});
+const missing = (reason: string, code?: string): Missing => ({ missing: reason, code });
+
+function config(more = "") {
+  return parseConfig(
+    `[rpc]\nlisten = "127.0.0.1:8443"\n[tls]\ncert = "a.crt"\nkey = "a.key"\nca = "ca.crt"\n${more}`,
+    "/etc/microedge/microedge.toml",
+    { environment: {}, root: false, nowMs: () => NOW },
+  );
+}
+
+function file(name: string, mode: number, text: string): FileFact {
+  return { ...path(name, mode), text };
+}
+
+async function factsWith(leaf: Issued, above = ""): Promise<Facts> {
+  const chain = [leaf.certificatePem, ...(above === "" ? [] : [above])];
+  return {
+    nowMs: NOW,
+    builtAt: NOW - 100 * DAY,
+    uid: UID,
+    config: config(),
+    cert: file("a.crt", 0o644, leaf.certificatePem),
+    key: file("a.key", 0o600, leaf.keyPem),
+    trustFile: file("ca.crt", 0o644, pki.caPem),
+    chain: chain.map((pem) => parseCertificate(pem)),
+    bundle: parseTrustBundle(pki.caPem),
+    socketDirectory: path("", 0o755, "directory"),
+    socket: path("control.sock", 0o600, "socket"),
+    handlers: [],
+    agent: STATUS,
+    handshake: { address: "127.0.0.1:40001", good: true, words: "TLS 1.3", fix: undefined },
+  };
+}
+
+function resultsOf(facts: Facts, skip = NOTHING_SKIPPED): Record<string, CheckResult> {
+  return Object.fromEntries(runChecks(CHECKS, facts, skip).map(({ id, result }) => [id, result]));
+}
+
+test("ids are unique, stable in form, and needed ones come first", () => {
+  const seen = new Set<string>();
+  for (const { id, needs } of CHECKS) {
+    assert.match(id, /^[a-z]+\.[a-z-]+$/);
+    assert.ok(!seen.has(id), id);
+    for (const need of needs) assert.ok(seen.has(need), `${id} needs ${need}`);
+    seen.add(id);
+  }
+  // Ids are an interface: this list only grows.
+  for (const id of [
+    "config.valid",
+    "clock.sane",
+    "insecure.flags",
+    "handlers.modules",
+    "tls.files",
+    "tls.permissions",
+    "cert.readable",
+    "trust.bundle",
+    "cert.dates",
+    "cert.key-match",
+    "cert.chain",
+    "cert.san",
+    "cert.usage",
+    "control.socket",
+    "agent.alive",
+    "agent.state",
+    "listener.reachable",
+    "agent.memory",
+  ]) {
+    assert.ok(seen.has(id), id);
+  }
+});
+
+test("a good device: all ok, but what is not configured", () => {
+  const results = resultsOf(good);
+  assert.equal(results["handlers.modules"], "skipped");
+  const rest = Object.entries(results).filter(([id]) => id !== "handlers.modules");
+  assert.deepEqual(
+    rest.filter(([, result]) => result !== "ok"),
+    [],
+  );
+});
+
+/** What differs from a good device, and what the check then says. */
+interface Row {
+  readonly id: string;
+  readonly result: CheckResult;
+  readonly says: RegExp;
+  readonly why: string;
+  make(): Partial<Facts> | Promise<Partial<Facts>>;
+}
+
+const rows: readonly Row[] = [
+  {
+    id: "config.valid",
+    result: "fail",
+    says: /2 problems/,
+    why: "a wrong configuration",
+    make: () => ({ config: missing("2 problems in x") }),
+  },
+  {
+    id: "config.valid",
+    result: "warn",
+    says: /observe_until has no effect/,
+    why: "a warning in it",
+    make: () => ({ config: config("observe_until = 2026-06-30\n") }),
+  },
+  {
+    id: "clock.sane",
+    result: "fail",
+    says: /clock says 1970/,
+    why: "no clock battery",
+    make: () => ({ nowMs: 60_000 }),
+  },
+  {
+    id: "clock.sane",
+    result: "ok",
+    says: /2026/,
+    why: "run from the sources, no build date",
+    make: () => ({ builtAt: 0 }),
+  },
+  {
+    id: "clock.sane",
+    result: "warn",
+    says: /after the end of this device's certificate/,
+    why: "the clock is decades ahead",
+    make: () => ({ nowMs: NOW + 20 * 365 * DAY }),
+  },
+  {
+    id: "insecure.flags",
+    result: "warn",
+    says: /insecure_skip_verify/,
+    why: "no verification",
+    make: () => ({ config: config("insecure_skip_verify = true\n") }),
+  },
+  {
+    id: "insecure.flags",
+    result: "warn",
+    says: /tls\.verify = "observe"/,
+    why: "observing",
+    make: () => ({ config: config('verify = "observe"\nobserve_until = 2026-06-30\n') }),
+  },
+  {
+    id: "insecure.flags",
+    result: "warn",
+    says: /minVersion/,
+    why: "old TLS",
+    make: () => ({ config: config('minVersion = "1.2"\n') }),
+  },
+  {
+    id: "handlers.modules",
+    result: "fail",
+    says: /no such file/,
+    why: "module missing",
+    make: () => ({ handlers: [{ module: "/m.mjs", file: missing("no such file") }] }),
+  },
+  {
+    id: "handlers.modules",
+    result: "fail",
+    says: /written by others/,
+    why: "others can put code into the agent",
+    make: () => ({ handlers: [{ module: "/m.mjs", file: path("m.mjs", 0o666) }] }),
+  },
+  {
+    id: "handlers.modules",
+    result: "fail",
+    says: /another user/,
+    why: "another user can",
+    make: () => ({ handlers: [{ module: "/m.mjs", file: { ...path("m.mjs", 0o644), uid: 7 } }] }),
+  },
+  {
+    id: "handlers.modules",
+    result: "ok",
+    says: /m\.mjs/,
+    why: "as it should be",
+    make: () => ({ handlers: [{ module: "/m.mjs", file: path("m.mjs", 0o644) }] }),
+  },
+  {
+    id: "tls.files",
+    result: "fail",
+    says: /EACCES/,
+    why: "key of another user",
+    make: () => ({ key: missing("EACCES: a.key", "EACCES") }),
+  },
+  {
+    id: "tls.permissions",
+    result: "fail",
+    says: /mode 0640/,
+    why: "the group can read the key",
+    make: () => ({ key: { ...(good.key as FileFact), mode: 0o640 } }),
+  },
+  {
+    id: "tls.permissions",
+    result: "fail",
+    says: /others can replace/,
+    why: "anybody can replace the trust bundle",
+    make: () => ({ trustFile: { ...(good.trustFile as FileFact), mode: 0o646 } }),
+  },
+  {
+    id: "tls.permissions",
+    result: "warn",
+    says: /belongs to user 7/,
+    why: "another user owns the certificate",
+    make: () => ({ cert: { ...(good.cert as FileFact), uid: 7 } }),
+  },
+  {
+    id: "cert.readable",
+    result: "fail",
+    says: /holds no PEM/,
+    why: "an empty file",
+    make: () => ({ chain: missing("tls.cert holds no PEM certificate") }),
+  },
+  {
+    id: "trust.bundle",
+    result: "fail",
+    says: /every authority has expired/,
+    why: "a dead root",
+    make: () => ({ nowMs: NOW + 4_000 * DAY }),
+  },
+  {
+    id: "trust.bundle",
+    result: "warn",
+    says: /not an authority/,
+    why: "a leaf among the roots",
+    make: async () => ({
+      bundle: parseTrustBundle(pki.caPem + (await pki.issue("leaf")).certificatePem),
+    }),
+  },
+  {
+    id: "cert.dates",
+    result: "warn",
+    says: /WARNING.*20 days/,
+    why: "under 30 days",
+    make: () => ({ nowMs: NOW + 345 * DAY - 1 }),
+  },
+  {
+    id: "cert.dates",
+    result: "fail",
+    says: /CRITICAL.*6 days/,
+    why: "under 7 days",
+    make: () => ({ nowMs: NOW + 359 * DAY - 1 }),
+  },
+  {
+    id: "cert.dates",
+    result: "fail",
+    says: /expired 1 day ago/,
+    why: "over",
+    make: () => ({ nowMs: NOW + 366 * DAY + 1000 }),
+  },
+  {
+    id: "cert.dates",
+    result: "fail",
+    says: /valid only from/,
+    why: "not begun",
+    make: () => ({ nowMs: NOW - DAY }),
+  },
+  {
+    id: "cert.key-match",
+    result: "fail",
+    says: /is not the key of "CN=device-7"/,
+    why: "key of another issue",
+    make: async () => ({ key: file("a.key", 0o600, (await pki.issue("x")).keyPem) }),
+  },
+  {
+    id: "cert.key-match",
+    result: "fail",
+    says: /no key that can be read/,
+    why: "half a key",
+    make: () => ({
+      key: file("a.key", 0o600, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
+    }),
+  },
+  {
+    id: "cert.key-match",
+    result: "skipped",
+    says: /hardware/,
+    why: "a key that can't be read by design",
+    make: () => ({ key: file("a.key", 0o600, "-----BEGIN PKCS#11 PROVIDER URI-----\n-----END") }),
+  },
+  {
+    id: "cert.chain",
+    result: "fail",
+    says: /another key \(mixed CAs\)/,
+    why: "go-micro's classic: two CAs of one name",
+    make: () => ({ bundle: parseTrustBundle(other.caPem) }),
+  },
+  {
+    id: "cert.chain",
+    result: "fail",
+    says: /unknown authority/,
+    why: "the intermediate is not in the file",
+    make: async () =>
+      factsWith(await pki.issue("d", { authority: await pki.intermediate("Branch CA") })),
+  },
+  {
+    id: "cert.chain",
+    result: "ok",
+    says: /up to "CN=Site CA"/,
+    why: "the intermediate is in the file",
+    make: async () => {
+      const branch = await pki.intermediate("Branch CA");
+      return factsWith(
+        await pki.issue("d", { authority: branch, days: 365 }),
+        branch.certificatePem,
+      );
+    },
+  },
+  {
+    id: "cert.chain",
+    result: "fail",
+    says: /certificate 2 of tls\.cert .* did not issue certificate 1/,
+    why: "a stranger follows the leaf",
+    make: async () =>
+      factsWith(await pki.issue("d"), (await pki.intermediate("Stranger")).certificatePem),
+  },
+  {
+    id: "cert.san",
+    result: "fail",
+    says: /no host name and no IP address/,
+    why: "only a SPIFFE ID",
+    make: async () => factsWith(await pki.issue("d", { sans: { uri: ["spiffe://a/b"] } })),
+  },
+  {
+    id: "cert.san",
+    result: "warn",
+    says: /but not 127\.0\.0\.1, where the agent listens/,
+    why: "another name than the address",
+    make: async () => factsWith(await pki.issue("d", { sans: { dns: ["gw.local"] } })),
+  },
+  {
+    id: "cert.usage",
+    result: "fail",
+    says: /not for use as a client/,
+    why: "go-micro services call and are called",
+    make: async () => factsWith(await pki.issue("d", { usages: ["server"] })),
+  },
+  {
+    id: "control.socket",
+    result: "ok",
+    says: /will be made at start/,
+    why: "no agent yet",
+    make: () => ({ socket: missing("ENOENT", "ENOENT") }),
+  },
+  {
+    id: "control.socket",
+    result: "fail",
+    says: /not a socket/,
+    why: "a file has the name",
+    make: () => ({ socket: path("control.sock", 0o600) }),
+  },
+  {
+    id: "control.socket",
+    result: "fail",
+    says: /open to others/,
+    why: "somebody changed its mode",
+    make: () => ({ socket: path("control.sock", 0o666, "socket") }),
+  },
+  {
+    id: "control.socket",
+    result: "fail",
+    says: /others can write to/,
+    why: "anybody can replace it",
+    make: () => ({ socketDirectory: path("", 0o777, "directory") }),
+  },
+  {
+    id: "control.socket",
+    result: "ok",
+    says: /control\.sock/,
+    why: "in a sticky directory they can't",
+    make: () => ({ socketDirectory: path("", 0o1777, "directory") }),
+  },
+  {
+    id: "control.socket",
+    result: "warn",
+    says: /belongs to user 7/,
+    why: "we may not use it",
+    make: () => ({ socket: { ...path("control.sock", 0o600, "socket"), uid: 7 } }),
+  },
+  {
+    id: "agent.alive",
+    result: "fail",
+    says: /not running/,
+    why: "dead",
+    make: () => ({ agent: missing("the agent is not running") }),
+  },
+  {
+    id: "agent.state",
+    result: "fail",
+    says: /waits for 192\.0\.2\.1:1: EADDRNOTAVAIL/,
+    why: "its address is not there yet",
+    make: () => ({
+      agent: {
+        ...STATUS,
+        state: "waiting",
+        listener: { address: "192.0.2.1:1", listen: undefined, waitingFor: "EADDRNOTAVAIL" },
+      },
+    }),
+  },
+  {
+    id: "agent.state",
+    result: "warn",
+    says: /draining/,
+    why: "stopping",
+    make: () => ({ agent: { ...STATUS, state: "draining" } }),
+  },
+  {
+    id: "agent.state",
+    result: "warn",
+    says: /newer TLS files are not in use: bad key/,
+    why: "a bad replacement",
+    make: () => ({ agent: { ...STATUS, tls: { ...STATUS.tls, refused: "bad key" } } }),
+  },
+  {
+    id: "listener.reachable",
+    result: "fail",
+    says: /refused/,
+    why: "a firewall",
+    make: () => ({ handshake: { address: "a:1", good: false, words: "refused", fix: undefined } }),
+  },
+  {
+    id: "agent.memory",
+    result: "warn",
+    says: /200\.0 MB resident/,
+    why: "a leak",
+    make: () => ({ agent: { ...STATUS, memory: { rss: 200_000_000, heapUsed: 1 } } }),
+  },
+];
+
+suite("each check", () => {
+  for (const { id, result, says, why, make } of rows) {
+    test(`${id} ${result}: ${why}`, async () => {
+      const items = runChecks(CHECKS, { ...good, ...(await make()) }, NOTHING_SKIPPED);
+      const item = items.find((each) => each.id === id);
+      assert.equal(item?.result, result, item?.reason);
+      assert.match(item?.reason ?? "", says);
+      assert.equal(item?.fix !== undefined, result === "warn" || result === "fail", "has a fix");
+    });
+  }
+
+  test("every check was seen to find something", () => {
+    const seen = new Set(rows.filter(({ result }) => result !== "ok").map(({ id }) => id));
+    assert.deepEqual(
+      CHECKS.map(({ id }) => id).filter((id) => !seen.has(id)),
+      [],
+    );
+  });
+});
+
+suite("together", () => {
+  test("nothing hides the rest: all bad at once, each with its own verdict", () => {
+    const nothing = missing("not there");
+    const results = resultsOf({
+      ...good,
+      nowMs: 0,
+      config: nothing,
+      cert: nothing,
+      key: nothing,
+      trustFile: nothing,
+      chain: nothing,
+      bundle: nothing,
+      socket: nothing,
+      socketDirectory: nothing,
+      agent: nothing,
+      handshake: nothing,
+    });
+    assert.equal(Object.keys(results).length, CHECKS.length);
+    assert.deepEqual([results["config.valid"], results["clock.sane"]], ["fail", "fail"]);
+    assert.equal(results["cert.dates"], "skipped");
+  });
+
+  test("the agent dead: certificates are judged all the same", () => {
+    const results = resultsOf({ ...good, agent: missing("dead"), handshake: missing("dead") });
+    assert.deepEqual(
+      [results["agent.alive"], results["listener.reachable"], results["cert.dates"]],
+      ["fail", "skipped", "ok"],
+    );
+  });
+
+  test("--skip leaves out one, not those that need it", () => {
+    const results = resultsOf(good, new Set(["tls.files"]));
+    assert.deepEqual([results["tls.files"], results["cert.dates"]], ["skipped", "ok"]);
+  });
+
+  test("a check with a bug fails by itself", () => {
+    const broken = {
+      id: "a.b",
+      title: "",
+      needs: [],
+      judge: (): never => {
+        throw new TypeError("oops");
+      },
+    };
+    const [item, next] = runChecks(
+      [broken, { ...broken, id: "c.d", judge: () => ({ result: "ok", reason: "" }) }],
+      good,
+      NOTHING_SKIPPED,
+    );
+    assert.deepEqual([item?.result, next?.result], ["fail", "ok"]);
+    assert.match(item?.reason ?? "", /oops/);
+  });
+});

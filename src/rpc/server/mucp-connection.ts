@@ -303,9 +303,11 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due {
         this.#countRefusal(thrown);
       }
     }
+    this.nowMs = this.context.clock.monotonicMs();
     this.#finishing = true;
     this.#cancelAll();
-    this.outbox.end();
+    this.#endIfDone();
+    this.#noticeLimits();
   };
 
   readonly #onClose = (): void => {

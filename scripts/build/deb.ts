@@ -136,12 +136,14 @@ function foldersOf(tree: string, files: readonly string[]): Set<string> {
   return folders;
 }
 
-/** Makes the user, also where systemd is not running (image builds). */
+/** Also for image builds: without a running systemd, and into another root (DPKG_ROOT, dpkg(1)). */
 const POSTINST = `#!/bin/sh
 set -e
 if [ "$1" = configure ]; then
-  if command -v systemd-sysusers >/dev/null; then systemd-sysusers microedge.conf; fi
-  if [ -d /run/systemd/system ]; then
+  if command -v systemd-sysusers >/dev/null; then
+    systemd-sysusers --root="\${DPKG_ROOT:-/}" microedge.conf
+  fi
+  if [ -z "$DPKG_ROOT" ] && [ -d /run/systemd/system ]; then
     systemctl daemon-reload
     if [ -n "$2" ]; then systemctl try-restart microedge.service; fi
   fi
@@ -150,13 +152,13 @@ fi
 
 const PRERM = `#!/bin/sh
 set -e
-if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
+if [ "$1" = remove ] && [ -z "$DPKG_ROOT" ] && [ -d /run/systemd/system ]; then
   systemctl disable --now microedge.service
 fi
 `;
 
 const POSTRM = `#!/bin/sh
 set -e
-if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
-if [ "$1" = purge ]; then rm -rf /var/lib/microedge; fi
+if [ -z "$DPKG_ROOT" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+if [ "$1" = purge ]; then rm -rf "$DPKG_ROOT/var/lib/microedge"; fi
 `;

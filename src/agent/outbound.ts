@@ -23,7 +23,7 @@ const LOOPBACK = ["localhost", "127.0.0.0/8", "::1"];
 /** Nothing connects before the first call. @param source `undefined` with `rpc.insecure_plaintext`. */
 export function buildOutbound(
   config: AgentConfig,
-  ports: AgentPorts,
+  ports: Pick<AgentPorts, "clock" | "random" | "network" | "log">,
   source: TlsMaterialSource | undefined,
 ): Outbound {
   const { clock, random, network } = ports;

@@ -14,6 +14,11 @@ export const EVENTS = {
   "agent.draining": { level: "info", msg: "agent finishes open calls and stops" },
   "agent.stopped": { level: "info", msg: "agent has stopped" },
   "agent.start.failed": { level: "error", msg: "agent could not start" },
+  "agent.failed": { level: "error", msg: "agent ends because of a bug" },
+  "agent.rejection.unhandled": {
+    level: "error",
+    msg: "a promise was rejected and nobody waited for it; agent goes on",
+  },
   "agent.insecure": { level: "warn", msg: "peers are not verified: development only" },
   "config.reloaded": { level: "info", msg: "configuration was read again" },
   "config.reload.refused": {

@@ -14,11 +14,13 @@ import { helpCommand } from "./commands/help.ts";
 import { pkiInitCommand } from "./commands/pki-init.ts";
 import { pkiIssueCommand } from "./commands/pki-issue.ts";
 import { reloadCommand } from "./commands/reload.ts";
+import { runCommand } from "./commands/run.ts";
 import { servicesCommand } from "./commands/services.ts";
 import { statusCommand } from "./commands/status.ts";
 import { versionCommand } from "./commands/version.ts";
 
 export const COMMANDS: readonly Command[] = [
+  runCommand,
   statusCommand,
   servicesCommand,
   reloadCommand,

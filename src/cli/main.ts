@@ -54,11 +54,13 @@ const terminal: Terminal = {
     return () => process.off(signal, listener);
   },
   onBug(listener) {
-    process.on("uncaughtException", listener);
-    process.on("unhandledRejection", listener);
+    const onException = (thrown: unknown): void => listener("exception", thrown);
+    const onRejection = (thrown: unknown): void => listener("rejection", thrown);
+    process.on("uncaughtException", onException);
+    process.on("unhandledRejection", onRejection);
     return () => {
-      process.off("uncaughtException", listener);
-      process.off("unhandledRejection", listener);
+      process.off("uncaughtException", onException);
+      process.off("unhandledRejection", onRejection);
     };
   },
   exit: (code) => process.exit(code),

@@ -34,8 +34,12 @@ export interface Terminal {
   readonly random: Random;
   /** Calls `listener` for each such signal until the returned function is called. */
   onSignal(signal: StopSignal, listener: () => void): () => void;
-  /** Calls `listener` for an exception or rejection that nobody handled, instead of Node's own end. */
-  onBug(listener: (thrown: unknown) => void): () => void;
+  /**
+   * Calls `listener` for what nobody caught, instead of ending the process with a stack.
+   *
+   * @param kind An exception may have left anything half done; a rejection only what awaited nothing.
+   */
+  onBug(listener: (kind: "exception" | "rejection", thrown: unknown) => void): () => void;
   /** Ends the process at once; for what can't wait. */
   exit(code: number): never;
 }

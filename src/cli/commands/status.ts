@@ -22,6 +22,9 @@ export const statusCommand = command({
   },
 });
 
+/** A zero here is news too. */
+const ALWAYS_COUNTED: ReadonlySet<string> = new Set(["calls", "errors"]);
+
 /** @param nowMs Unix milliseconds. */
 export function formatStatus(status: StatusView, out: Output, nowMs: number): string {
   const { listener, tls, memory } = status;
@@ -43,7 +46,9 @@ export function formatStatus(status: StatusView, out: Output, nowMs: number): st
     rows.push(["certificate", `${subject}, issued by ${issuer}`]);
     rows.push(["", `${ends} (${formatMoment(notAfter)}), serial ${tls.certificate.serial}`]);
   }
-  const counters = Object.entries(status.counters).map(([name, count]) => `${name} ${count}`);
+  const counters = Object.entries(status.counters)
+    .filter(([name, count]) => count > 0 || ALWAYS_COUNTED.has(name))
+    .map(([name, count]) => `${name} ${count}`);
   rows.push(["counted", counters.join(", ")]);
   rows.push([
     "memory",

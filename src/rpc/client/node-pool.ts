@@ -91,7 +91,8 @@ export class NodePool implements ConnectionOwner {
     let free = this.#idle.pop();
     for (; free !== undefined && !this.#isFresh(free); free = this.#idle.pop()) stale.push(free);
     if (free !== undefined) waiter.ready(free);
-    else if (this.#waiting.size >= this.#limits.maxWaiting) waiter.refused(this.#overloaded());
+    else if (this.#waiting.size - this.#dials.size >= this.#limits.maxWaiting)
+      waiter.refused(this.#overloaded());
     else this.#waiting.add(waiter);
     // Only now: retiring the last connection of a pool for which nobody waits ends the pool.
     for (const old of stale) old.retire();

@@ -64,6 +64,7 @@ export function retryAfterMs(
   }
   if (header === undefined) return undefined;
   if (/^\d{1,9}$/.test(header.trim())) return Number(header) * 1000;
+  if (!/^[A-Z][a-z]{2},? /.test(header)) return undefined; // Date.parse takes "-3" for a year
   const at = Date.parse(header);
   return Number.isNaN(at) ? undefined : Math.max(0, at - now);
 }

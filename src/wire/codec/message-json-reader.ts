@@ -2,8 +2,8 @@
  * JSON values to protobuf messages, by a table of fields that is built once per message type.
  *
  * Ours instead of the library's `fromJson` because of what a caller reads when it fails (the full
- * path of the field, the nearest known name), because integers are exact, because `json-rpc` spells
- * messages differently, and because it takes a third of the time (`docs/benchmarks.md`).
+ * path of the field, the nearest known name), because integers beyond 2^53 stay exact, because
+ * `json-rpc` spells messages differently, and because native base64 takes a tenth of the time.
  */
 import { create, type DescField, type DescMessage, type Registry } from "@bufbuild/protobuf";
 import { FieldFault, kindOf, memberStep, quoted } from "./body-fault.ts";

@@ -9,6 +9,7 @@ import {
   fromBinary,
   type MessageShape,
   type Registry,
+  ScalarType,
   toBinary,
 } from "@bufbuild/protobuf";
 import { AgentError, errorText } from "../../base/errors.ts";
@@ -94,9 +95,8 @@ class MessageCodec<Desc extends DescMessage> implements Shape<MessageShape<Desc>
   fromProtobuf(bytes: Uint8Array): MessageShape<Desc> {
     this.#check ??= new ProtobufCheck(this.#desc);
     try {
-      this.#check.check(bytes);
-      // The library's `bytes` fields are windows on what it reads: give it memory of its own.
-      return fromBinary(this.#desc, bytes.slice(), READ);
+      const keepsWindows = this.#check.check(bytes);
+      return fromBinary(this.#desc, keepsWindows ? bytes.slice() : bytes, READ);
     } catch (thrown) {
       if (thrown instanceof FieldFault) throw asBodyError(this.typeName, thrown);
       throw this.#unreadable(this.#check, bytes, thrown);
@@ -162,7 +162,11 @@ class MessageCodec<Desc extends DescMessage> implements Shape<MessageShape<Desc>
 
 function findBytesField(desc: DescMessage, name: string): DescField {
   const field = desc.fields.find((candidate) => candidate.name === name);
-  if (field?.fieldKind === "scalar" && field.scalar === 12 && field.oneof === undefined) {
+  if (
+    field?.fieldKind === "scalar" &&
+    field.scalar === ScalarType.BYTES &&
+    field.oneof === undefined
+  ) {
     return field;
   }
   throw new TypeError(`${desc.typeName} has no single bytes field ${name}`);

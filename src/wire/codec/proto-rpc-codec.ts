@@ -91,13 +91,13 @@ function frameAt(bytes: Uint8Array, at: number, name: string): Uint8Array {
 }
 
 function joinFrames(envelope: Uint8Array, message: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(2 * PREFIX + envelope.byteLength + message.byteLength);
-  const view = new DataView(bytes.buffer);
+  const bytes = Buffer.allocUnsafe(2 * PREFIX + envelope.byteLength + message.byteLength);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   view.setUint32(0, envelope.byteLength);
   bytes.set(envelope, PREFIX);
   view.setUint32(PREFIX + envelope.byteLength, message.byteLength);
   bytes.set(message, 2 * PREFIX + envelope.byteLength);
-  return bytes;
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function withSeq(envelope: BinaryWriter, id: string): BinaryWriter {

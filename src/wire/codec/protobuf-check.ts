@@ -32,6 +32,8 @@ interface FieldRule {
   /** Counts towards the limit: can occur any number of times and is kept each time. */
   readonly counts: boolean;
   readonly text: boolean;
+  /** Raw bytes, which the library does not copy. */
+  readonly raw: boolean;
   readonly message: MessageRule | undefined;
 }
 
@@ -45,9 +47,15 @@ export class ProtobufCheck {
     this.#rule = messageRule(desc, new Map());
   }
 
-  /** @throws FieldFault naming the field that is wrong. */
-  check(bytes: Uint8Array): void {
-    new Walk(bytes, false).message(this.#rule, bytes.byteLength, 1, 0);
+  /**
+   * Returns whether there are `bytes` fields in it, which the library reads as windows on `bytes`.
+   *
+   * @throws FieldFault naming the field that is wrong.
+   */
+  check(bytes: Uint8Array): boolean {
+    const walk = new Walk(bytes, false);
+    walk.message(this.#rule, bytes.byteLength, 1, 0);
+    return walk.sawRaw;
   }
 
   /** As {@link check}, and finds the string that is not UTF-8; for when reading failed. */
@@ -73,6 +81,7 @@ function fieldRule(field: DescField, made: Map<DescMessage, MessageRule>): Field
     ...value,
     wireType: LENGTH,
     text: false,
+    raw: false,
     message: new Map([
       [1, { ...key, counts: false }],
       [2, { ...value, name: "value", counts: false }],
@@ -86,34 +95,35 @@ function valueRule(field: DescField, made: Map<DescMessage, MessageRule>): Field
   if (field.message !== undefined) {
     const group = field.fieldKind !== "map" && field.delimitedEncoding;
     const message = messageRule(field.message, made);
-    return { ...rule, wireType: group ? START_GROUP : LENGTH, text: false, message };
+    return { ...rule, wireType: group ? START_GROUP : LENGTH, text: false, raw: false, message };
   }
   const scalar = scalarRule(field.scalar ?? ScalarType.INT32);
   return { ...rule, ...scalar, packed: field.fieldKind === "list" && scalar.wireType !== LENGTH };
 }
 
-function scalarRule(type: ScalarType): { readonly wireType: number; readonly text: boolean } {
+function scalarRule(type: ScalarType): Pick<FieldRule, "wireType" | "text" | "raw"> {
+  const rule = { text: type === ScalarType.STRING, raw: type === ScalarType.BYTES };
   switch (type) {
     case ScalarType.STRING:
-      return { wireType: LENGTH, text: true };
     case ScalarType.BYTES:
-      return { wireType: LENGTH, text: false };
+      return { ...rule, wireType: LENGTH };
     case ScalarType.DOUBLE:
     case ScalarType.FIXED64:
     case ScalarType.SFIXED64:
-      return { wireType: BIT64, text: false };
+      return { ...rule, wireType: BIT64 };
     case ScalarType.FLOAT:
     case ScalarType.FIXED32:
     case ScalarType.SFIXED32:
-      return { wireType: BIT32, text: false };
+      return { ...rule, wireType: BIT32 };
     default:
-      return { wireType: VARINT, text: false };
+      return { ...rule, wireType: VARINT };
   }
 }
 
 class Walk {
   readonly #bytes: Uint8Array;
   readonly #checkText: boolean;
+  sawRaw = false;
   #at = 0;
   #values = 0;
   #packedNumbers = 0;
@@ -153,6 +163,7 @@ class Walk {
       throw new FieldFault(`more than ${MAX_VALUES} repeated values in one body`);
     }
     if (wireType === field.wireType) {
+      if (field.raw) this.sawRaw = true;
       if (field.message !== undefined) this.#nested(field.message, number, wireType, end, depth);
       else if (field.text && this.#checkText) this.#text(end);
       else this.#skip(number, wireType, end, depth);

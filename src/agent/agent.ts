@@ -155,6 +155,7 @@ export class Agent implements AsyncDisposable {
     const { listener, server } = inbound;
     const client = outbound.client.status;
     const material = source === undefined ? undefined : materialOf(source);
+    const { rss, heapUsed } = this.#ports.memory();
     return {
       name: config.service.name,
       version,
@@ -167,7 +168,7 @@ export class Agent implements AsyncDisposable {
       tls: status.tlsView(config, material, clock.now()),
       connections: listener.open,
       counters: status.countersView(server.counters, listener.counters, client),
-      memory: this.#ports.memory(),
+      memory: { rss, heapUsed },
       handlers: modules.map(({ module, service }) => ({ module, service })),
       warnings: status.statusWarnings({
         config,

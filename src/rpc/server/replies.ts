@@ -27,8 +27,13 @@ export function emptyReply(to: ReplyTo): Uint8Array {
   return formatReply(replyHeaders(to), EMPTY);
 }
 
-export function endOfStreamReply(to: ReplyTo): Uint8Array {
-  return formatReply(withCopy(errorHeaders(to, END_OF_STREAM), END_OF_STREAM), EMPTY);
+/**
+ * The end of a stream from our side. go-micro's client reads the envelope of json-rpc and proto-rpc
+ * even here, and takes an empty body for a broken message.
+ */
+export function endOfStreamReply(to: ReplyTo, codec: Codec, envelope: Envelope): Uint8Array {
+  const headers = withCopy(errorHeaders(to, END_OF_STREAM), END_OF_STREAM);
+  return formatReply(headers, codec.writeError(END_OF_STREAM, envelope));
 }
 
 /**

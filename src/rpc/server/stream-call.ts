@@ -196,7 +196,7 @@ export class StreamCall extends InboundCall implements Receiver {
     if (this.#over) return;
     const { outbox, context } = this.host;
     if (failure === undefined) {
-      outbox.push(endOfStreamReply(this.meta));
+      outbox.push(endOfStreamReply(this.meta, this.codec, this.envelope));
       this.#finish(200, undefined, undefined);
       return;
     }

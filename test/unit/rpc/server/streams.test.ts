@@ -49,6 +49,17 @@ suite("a stream", () => {
     assert.equal(server.server.counters.streams, 0);
   });
 
+  test("in json-rpc the end has an envelope, as go-micro's client wants to read one", async () => {
+    const peer = new MemoryServer({ endpoints: { "A.Chat": echoStream } }).connect();
+    const as = { "Content-Type": "application/json-rpc", "Micro-Stream": "0" };
+    const envelope = '{"params":["x"],"id":"0","method":"A.Chat"}';
+    peer.send(request("A.Chat", envelope, as));
+    peer.send(eos("0"));
+    const end = await peer.reply();
+    assert.ok(end.eos);
+    assert.deepEqual(JSON.parse(end.body), { id: "", result: null, error: "EOS" });
+  });
+
   test("everything in one piece, then closed: no message is lost", async () => {
     const peer = new MemoryServer({ endpoints: { "A.Chat": echoStream } }).connect();
     peer.send(

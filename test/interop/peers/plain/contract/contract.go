@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"microedge.test/plain/agentpb"
 	"microedge.test/plain/greeterpb"
@@ -20,8 +21,13 @@ type Kind struct {
 	request, response func() proto.Message
 }
 
-// KindOf picks the types by the handler's name in "Handler.Method": Agent, or else Greeter.
+// KindOf picks the types by the handler's name in "Handler.Method": Agent, Debug (any JSON object;
+// for the JSON codec only), or else Greeter.
 func KindOf(endpoint string) Kind {
+	if strings.HasPrefix(endpoint, "Debug.") {
+		object := func() proto.Message { return &structpb.Struct{} }
+		return Kind{request: object, response: object}
+	}
 	if strings.HasPrefix(endpoint, "Agent.") {
 		echo := func() proto.Message { return &agentpb.Echo{} }
 		return Kind{request: echo, response: echo}

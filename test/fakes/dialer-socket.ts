@@ -1,7 +1,7 @@
 /**
  * Two ends of a connection without a network: what one writes, the other reads a microtask later, in the
  * same pieces, no faster than it reads. An end that is destroyed in good order is an end of data for the
- * other; `reset` is a connection reset.
+ * other; `refuseWrites` is a connection that broke unnoticed.
  */
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
@@ -31,12 +31,9 @@ export class FakeSocket extends Duplex {
     else this.once("finish", () => this.destroy()).end();
   }
 
-  /** The connection breaks: the other end reads a reset, a write here is refused. */
-  reset(): void {
-    const peer = this.#peer;
+  /** From now on the kernel takes no byte, as after a reset that nobody has read yet. */
+  refuseWrites(): void {
     this.#peer = undefined;
-    queueMicrotask(() => peer?.destroy(systemError("read", "ECONNRESET")));
-    this.destroy();
   }
 
   override _write(chunk: Uint8Array, _encoding: string, done: Done): void {

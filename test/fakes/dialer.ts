@@ -2,15 +2,22 @@
  * A dialer without a network: every dial makes a pair of sockets and puts a scripted peer on the far end,
  * or does what `plan` says.
  */
-import type { AgentError } from "#src/base/errors.ts";
+import { AgentError } from "#src/base/errors.ts";
 import type { Principal } from "#src/base/principal.ts";
 import type { Dialer, DialTarget } from "#src/transport/dialer.ts";
 import type { PeerConnection } from "#src/transport/peer-connection.ts";
 import { MucpPeer, type PeerScript } from "./dialer-peer.ts";
 import { asSocket, FakeSocket } from "./dialer-socket.ts";
+import { settle } from "./fake-clock.ts";
 
-/** What becomes of one dial: an error, or a wait for `release`. */
-export type DialPlan = (target: DialTarget, count: number) => AgentError | "hold" | undefined;
+/**
+ * What becomes of one dial: an error; `hold`: a wait for `release`; `late`: the far end may speak before
+ * the dial resolves.
+ */
+export type DialPlan = (
+  target: DialTarget,
+  count: number,
+) => AgentError | "hold" | "late" | undefined;
 
 const PRINCIPAL: Principal = {
   verified: true,
@@ -44,10 +51,11 @@ export class FakeDialer implements Dialer {
     this.targets.push(target);
     const plan = this.#plan(target, this.targets.length);
     if (plan === "hold") await this.#hold(signal);
-    else if (plan !== undefined) throw plan;
+    else if (plan instanceof AgentError) throw plan;
     const [ours, theirs] = FakeSocket.pair();
     this.sockets.push(ours);
     this.peers.push(new MucpPeer(theirs, this.#script));
+    if (plan === "late") await settle();
     return { socket: asSocket(ours), principal: PRINCIPAL, alpn: "http/1.1" };
   }
 

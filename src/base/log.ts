@@ -50,6 +50,8 @@ export const EVENTS = {
   "rpc.client.retry": { level: "debug", msg: "call is tried again" },
   "rpc.client.node.resting": { level: "warn", msg: "node failed and rests" },
   "handlers.loaded": { level: "info", msg: "handler module was loaded" },
+  "handler.note": { level: "info", msg: "a handler module reports" },
+  "handler.warning": { level: "warn", msg: "a handler module warns" },
   "control.listening": { level: "info", msg: "control socket accepts commands" },
   "control.request.failed": { level: "warn", msg: "control request failed" },
   "watchdog.missed": { level: "error", msg: "agent did not answer itself in time" },

@@ -48,6 +48,11 @@ export class ChunkedBody {
     return this.#stage === "done";
   }
 
+  /** Bytes held of a line that has not ended. */
+  get buffered(): number {
+    return this.#partial.length;
+  }
+
   /**
    * Takes bytes from `at`; returns where it stopped: at the end of the chunk, or right behind the body.
    *

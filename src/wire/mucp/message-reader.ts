@@ -101,7 +101,8 @@ export class MessageReader<Head extends RequestHead | ResponseHead> {
 
   /** Bytes of memory that the reader holds on to (not counting views it handed out). */
   get buffered(): number {
-    return this.#partial.length + (this.#body?.capacity ?? 0) + this.#rest.length;
+    const body = (this.#body?.capacity ?? 0) + (this.#chunked?.buffered ?? 0);
+    return this.#partial.length + body + this.#rest.length;
   }
 
   /** Whether the last message said `Connection: close`; nothing after it is read. */
@@ -333,6 +334,7 @@ export class MessageReader<Head extends RequestHead | ResponseHead> {
     this.#partial = EMPTY;
     this.#partialSize = 0;
     this.#body = undefined;
+    this.#chunked = undefined;
     this.#rest = EMPTY;
   }
 }

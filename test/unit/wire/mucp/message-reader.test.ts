@@ -123,8 +123,8 @@ const GOOD_REQUESTS: readonly GoodCase[] = [
   },
   {
     why: "a header called __proto__ is only a header",
-    bytes: "POST / HTTP/1.1\r\nconstructor: a\r\n\r\n",
-    messages: [message("POST /", { constructor: "a" }, "")],
+    bytes: "POST / HTTP/1.1\r\n__proto__: a\r\n\r\n",
+    messages: [message("POST /", Object.fromEntries([["__proto__", "a"]]), "")],
   },
 ];
 

@@ -5,6 +5,7 @@
  * the agent, nor the agent for the development CA.
  */
 import type { Command } from "./command.ts";
+import { callCommand } from "./commands/call.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { configCheckCommand } from "./commands/config-check.ts";
 import { configSchemaCommand } from "./commands/config-schema.ts";
@@ -22,6 +23,7 @@ import { versionCommand } from "./commands/version.ts";
 export const COMMANDS: readonly Command[] = [
   runCommand,
   statusCommand,
+  callCommand,
   servicesCommand,
   reloadCommand,
   doctorCommand,

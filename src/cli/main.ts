@@ -5,6 +5,7 @@
 import { isSea } from "node:sea";
 import type { WriteStream } from "node:tty";
 import { systemClock } from "../host/clock.ts";
+import { keepAlive } from "../host/keep-alive.ts";
 import { systemRandom } from "../host/random.ts";
 import { COMMANDS } from "./command-table.ts";
 import { runCommandLine } from "./dispatch.ts";
@@ -66,6 +67,13 @@ const terminal: Terminal = {
   exit: (code) => process.exit(code),
 };
 
-// Written output has left the process when write() returns (pipes, files and terminals are
-// synchronous on Linux), so that ending here loses nothing; a command's idle sockets don't delay it.
-void runCommandLine(process.argv.slice(2), COMMANDS, terminal).then((code) => process.exit(code));
+async function main(): Promise<void> {
+  // A command waits by the clock, whose timers keep no process alive: without this, waiting for a
+  // second try would look to Node like having nothing left to do.
+  using _waiting = keepAlive();
+  // Written output has left the process when write() returns (pipes, files and terminals are
+  // synchronous on Linux), so that ending here loses nothing; idle sockets of a command don't delay it.
+  process.exit(await runCommandLine(process.argv.slice(2), COMMANDS, terminal));
+}
+
+void main();

@@ -39,25 +39,28 @@ export class Report {
   }
 
   /**
-   * The result, once. `text` is asked only when a person reads; an empty text prints nothing.
+   * The result, once. `text` is asked only when a person reads; text gets a line end, bytes don't.
    *
    * @param code Exit code that goes with it; `ok` in JSON says whether it is 0.
    */
-  result(fields: JsonFields, text: (out: Output) => string, code: ExitCode = EXIT.ok): ExitCode {
+  result(
+    fields: JsonFields,
+    text: (out: Output) => string | Uint8Array,
+    code: ExitCode = EXIT.ok,
+  ): ExitCode {
     if (this.#json) this.#document({ ok: code === EXIT.ok, ...fields });
     else {
       const written = text(this.#terminal.stdout);
-      if (written !== "") {
-        this.#terminal.stdout.write(written.endsWith("\n") ? written : `${written}\n`);
-      }
+      const whole = typeof written !== "string" || written.endsWith("\n") || written === "";
+      this.#terminal.stdout.write(whole ? written : `${written}\n`);
     }
     return code;
   }
 
   /** One of many results that follow each other: JSON Lines, or text as it is. */
-  item(fields: JsonFields, text: () => string): void {
+  item(fields: JsonFields, text: (out: Output) => string | Uint8Array): void {
     if (this.#json) this.#document({ ok: true, ...fields });
-    else this.#terminal.stdout.write(`${text()}\n`);
+    else this.#terminal.stdout.write(text(this.#terminal.stdout));
   }
 
   /** What went wrong, where, and what to do; returns the exit code. */

@@ -41,7 +41,7 @@ export async function listenAt(server: Server, path: string): Promise<TakenSocke
   let closet: string | undefined;
   try {
     await makeDirectory(dirname(path));
-    closet = await mkdtemp(join(dirname(path), "."));
+    closet = await mkdtemp(`${dirname(path)}/.`);
     const hidden = join(closet, "s");
     await bind(server, hidden);
     await chmod(hidden, 0o600);

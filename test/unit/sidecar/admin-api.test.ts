@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { existsSync, lstatSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  watch,
+  writeFileSync,
+} from "node:fs";
 import { request } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -63,13 +72,33 @@ function raw(method: string, url: string, body: string): Promise<{ status: numbe
 
 suite("control socket: the file", () => {
   test("is a socket of mode 0600 with nothing left beside it, and is gone afterwards", async () => {
+    const outer = directory;
+    directory = join(outer, "run");
+    path = join(directory, "control.sock");
     const api = await started();
+    assert.deepEqual(readdirSync(outer), ["run"], "nor beside its directory");
     const found = lstatSync(path);
     assert.ok(found.isSocket());
     assert.equal((found.mode & 0o777).toString(8), "600");
     assert.deepEqual(readdirSync(directory), ["control.sock"]);
     await api[Symbol.asyncDispose]();
     assert.deepEqual(readdirSync(directory), []);
+    directory = outer;
+  });
+
+  test("touches nothing outside its directory", async () => {
+    const inner = join(directory, "run");
+    mkdirSync(inner);
+    path = join(inner, "control.sock");
+    const seen: string[] = [];
+    const watcher = watch(directory, (_, name) => seen.push(String(name)));
+    await using api = await started();
+    watcher.close();
+    assert.deepEqual(
+      seen.filter((name) => name !== "run"),
+      [],
+      api.name,
+    );
   });
 
   test("makes the missing directory, for the owner only", async () => {

@@ -3,7 +3,7 @@
  * to authors, `docs/examples/microedge-handlers.d.ts` types it for them.
  */
 import { AgentError } from "../base/errors.ts";
-import type { Logger } from "../base/log.ts";
+import type { LogFields, Logger } from "../base/log.ts";
 import type { Client } from "../rpc/client/client.ts";
 import type { Endpoint } from "../rpc/endpoint.ts";
 import { HandlerError } from "../rpc/server/handler-error.ts";
@@ -20,6 +20,12 @@ export interface Registrar {
   stream(name: string, definition: unknown): void;
 }
 
+/** What a module may log: at two levels, under the agent's own events, with its path on every line. */
+export interface HandlerLog {
+  info(text: string, fields?: LogFields): void;
+  warn(text: string, fields?: LogFields): void;
+}
+
 export interface HandlerSdk extends Registrar {
   /** Registers under another service name than the module's own. */
   service(name: string): Registrar;
@@ -30,7 +36,7 @@ export interface HandlerSdk extends Registrar {
   /** An error to throw, with a code of 400 to 599 and a text for the caller. */
   error(code: number, detail: string, id?: string): Error;
   readonly client: HandlerClient;
-  readonly log: Logger;
+  readonly log: HandlerLog;
 }
 
 export interface SdkParts {
@@ -66,7 +72,10 @@ export function handlerSdk(parts: SdkParts): { readonly sdk: HandlerSdk; close()
     protobuf: messageTypes,
     error: (code, detail, id) => new HandlerError(code, detail, id),
     client: parts.client,
-    log: parts.log,
+    log: {
+      info: (text, fields) => parts.log.emit("handler.note", { ...fields, text: String(text) }),
+      warn: (text, fields) => parts.log.emit("handler.warning", { ...fields, text: String(text) }),
+    },
   };
   return {
     sdk,

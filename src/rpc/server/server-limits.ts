@@ -36,7 +36,7 @@ export const DEFAULT_SERVER_LIMITS: ServerLimits = {
   ...DEFAULT_LIMITS,
   headerTimeoutMs: 5_000, // go-micro's, for the first header
   bodyTimeoutMs: 30_000,
-  bodyProgressMs: 10_000,
+  bodyProgressMs: 15_000, // a cellular hand-over may hold everything up for ten seconds
   minBodyBytes: 1_024,
   idleTimeoutMs: 600_000,
   writeTimeoutMs: 30_000,

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import fc from "fast-check";
+import type { Principal } from "#src/base/principal.ts";
+import { defaultPolicy } from "#src/guard/default-policy.ts";
+import { ENDPOINT_KINDS, type EndpointKind } from "#src/guard/endpoint-kind.ts";
+
+const principals: fc.Arbitrary<Principal> = fc.record({
+  verified: fc.boolean(),
+  cn: fc.string(),
+  spiffeId: fc.option(fc.constant("spiffe://site/admin"), { nil: undefined }),
+  dnsNames: fc.array(fc.domain(), { maxLength: 2 }),
+  ipAddresses: fc.array(fc.ipV4(), { maxLength: 2 }),
+  certificate: fc.constant(undefined),
+  // also roles that a bug elsewhere might give
+  roles: fc.subarray(["unverified", "admin", "writer", "*"]),
+  remote: fc.constant("127.0.0.1:1"),
+  refusal: fc.option(fc.constant("expired"), { nil: undefined }),
+});
+
+suite("defaultPolicy", () => {
+  test("read is allowed, write and admin never, whoever asks", () => {
+    const seen = new Set<EndpointKind>();
+    fc.assert(
+      fc.property(
+        principals,
+        fc.constantFrom(...ENDPOINT_KINDS),
+        fc.string(),
+        (who, kind, name) => {
+          seen.add(kind);
+          const decision = defaultPolicy.decide(who, kind, name);
+          assert.equal(decision.allowed, kind === "read");
+        },
+      ),
+    );
+    assert.equal(seen.size, 3);
+  });
+
+  test("a refusal says what kind of endpoint it was and names no peer", () => {
+    fc.assert(
+      fc.property(principals, fc.constantFrom("write", "admin"), (who, kind) => {
+        const decision = defaultPolicy.decide({ ...who, cn: "SECRET-CN" }, kind, "A.B");
+        assert.ok(!decision.allowed);
+        assert.match(decision.reason, new RegExp(`A\\.B is a ${kind} endpoint`));
+        assert.doesNotMatch(decision.reason, /SECRET-CN|spiffe/);
+        assert.equal(decision.reason.includes("unverified"), !who.verified);
+      }),
+    );
+  });
+});

@@ -10,7 +10,7 @@
 import type { Principal } from "../base/principal.ts";
 import type { EndpointKind } from "./endpoint-kind.ts";
 
-export type Decision =
+type Decision =
   | { readonly allowed: true }
   /** `reason` is a sentence for the peer and the log; it names no other peer and no rule. */
   | { readonly allowed: false; readonly reason: string };

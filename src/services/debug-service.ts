@@ -17,7 +17,7 @@ import {
 } from "./gen/debug_pb.ts";
 
 /** Totals since the start. */
-export interface CallTotals {
+interface CallTotals {
   readonly requests: number;
   readonly errors: number;
 }

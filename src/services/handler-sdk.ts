@@ -15,13 +15,13 @@ import { handlerSchema } from "./handler-schema.ts";
 /** Calls to other services, as handlers may make them. */
 export type HandlerClient = Pick<Client, "call" | "exchange" | "stream">;
 
-export interface Registrar {
+interface Registrar {
   unary(name: string, definition: unknown): void;
   stream(name: string, definition: unknown): void;
 }
 
 /** What a module may log: at two levels, under the agent's own events, with its path on every line. */
-export interface HandlerLog {
+interface HandlerLog {
   info(text: string, fields?: LogFields): void;
   warn(text: string, fields?: LogFields): void;
 }

@@ -115,7 +115,7 @@ export class Agent implements AsyncDisposable {
     const watchdog = new Watchdog({ notifier, clock, log: log.log, prove });
     await watchdog.start();
     building.use(watchdog);
-    building.defer(() => this.#drain(config.rpc.drainTimeoutMs));
+    building.defer(() => inbound.server.drain(config.rpc.drainTimeoutMs));
     await inbound.listener.start(signal);
     building.use(inbound.listener);
     signal.throwIfAborted();
@@ -198,24 +198,18 @@ export class Agent implements AsyncDisposable {
   }
 
   async #stop(): Promise<void> {
-    const { log, notifier } = this.#ports;
+    const { clock, log, notifier } = this.#ports;
+    const { drainTimeoutMs } = this.#reloader.loaded.config.rpc;
+    const stopping = new AgentError("ERR_RPC_DRAINING", "the agent is stopping");
     this.#phase = "draining";
-    this.#stopping.abort(new AgentError("ERR_RPC_DRAINING", "the agent is stopping"));
+    this.#stopping.abort(stopping);
     log.log.emit("agent.draining", { connections: this.#rooms.inbound.listener.open });
     await notifier.stopping("finishing open calls");
+    const timer = clock.setTimer(drainTimeoutMs, () => this.#givenUp.abort(stopping));
     await this.#running?.disposeAsync();
+    timer.cancel();
     log.log.emit("agent.stopped");
     log.close();
-  }
-
-  /** Lets calls in and out finish; after `deadlineMs` the command line's own calls are given up too. */
-  async #drain(deadlineMs: number): Promise<void> {
-    const giveUp = (): void =>
-      this.#givenUp.abort(new AgentError("ERR_RPC_DRAINING", "the agent is stopping"));
-    const timer = this.#ports.clock.setTimer(deadlineMs, giveUp);
-    await this.#rooms.inbound.server.drain(deadlineMs);
-    timer.cancel();
-    giveUp();
   }
 
   /** Says ready when the listener has got its address. */

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { connect, createServer, type Server } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import { suite, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { isAgentError } from "#src/base/errors.ts";
@@ -236,6 +236,25 @@ suite("stopping", () => {
     const tookMs = performance.now() - from;
     assert.ok(tookMs >= 190 && tookMs < 5_000, `${tookMs} ms`);
     await failed;
+  });
+
+  test("so is a call of the command line to a service that never answers", async () => {
+    const { server, port } = await occupy();
+    await using ground = await makeGround(
+      `[rpc]\nlisten = "127.0.0.1:0"\ndrain_timeout_ms = 200\n[client]\nconnect_timeout_ms = 60000\n[[registry.static]]\nservice = "mute"\naddresses = ["127.0.0.1:${port}"]\n`,
+    );
+    await using agent = await ground.start();
+    const connected = once(server, "connection");
+    const call = callJson(ground.admin, "mute", "A.B", "{}", 60_000);
+    const failed = assert.rejects(call, (error) => isAgentError(error));
+    const [peer] = (await connected) as [Socket];
+    const from = performance.now();
+    await agent.stop();
+    const tookMs = performance.now() - from;
+    assert.ok(tookMs >= 190 && tookMs < 5_000, `${tookMs} ms`);
+    await failed;
+    peer.destroy();
+    server.close();
   });
 
   test("may be asked for twice, and leaves nothing behind", async () => {

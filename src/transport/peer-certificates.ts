@@ -16,13 +16,23 @@ export interface JudgedPeer extends Judgement {
 /** Certificates of a chain that are looked at, to explain a refusal. */
 const MAX_SENT = 8;
 
-/** Judges the peer of a socket whose handshake is done, resumed sessions included. */
+/**
+ * Judges the peer of a socket whose handshake is done, resumed sessions included.
+ *
+ * @param remembered What a server showed when the session began that is resumed now: Node can't tell
+ *   it a second time. The session's keys bind it to that server.
+ */
 export function judgeSocket(
   socket: TLSSocket,
   context: CheckContext,
   bundle: TrustBundle,
+  remembered?: Certificate,
 ): JudgedPeer {
   const x509 = socket.getPeerX509Certificate();
+  if (x509 === undefined && remembered !== undefined && socket.isSessionReused()) {
+    const code = socket.authorized ? undefined : verdictCode(socket.authorizationError);
+    return judged(remembered, socket.authorized, code, [], context, bundle);
+  }
   if (x509 === undefined) {
     // A resumed TLS 1.3 session without a certificate counts as authorized in Node: never here.
     return judged(undefined, false, "UNABLE_TO_GET_ISSUER_CERT", [], context, bundle);

@@ -13,6 +13,7 @@ import { judgementWords } from "../identity/judgement.ts";
 import { principalOf } from "../identity/peer-principal.ts";
 import { formatMoment } from "../identity/span-words.ts";
 import type { TlsMaterialSource } from "../identity/tls-material.ts";
+import type { Certificate } from "../identity/x509/certificate.ts";
 import type { Dialer, DialTarget } from "./dialer.ts";
 import { FailureLog } from "./failure-log.ts";
 import { raceAddresses } from "./happy-eyeballs.ts";
@@ -172,14 +173,20 @@ export class TlsDialer implements Dialer, Disposable {
       ALPNProtocols: [...target.alpn],
       // Server names are names, never addresses (RFC 6066 section 3).
       ...(isIP(name) === 0 ? { servername: name } : {}),
-      ...(session === undefined ? {} : { session: Buffer.from(session) }),
+      ...(session === undefined ? {} : { session: Buffer.from(session.ticket) }),
       // Our own verdict follows: Node's would hide what it saw, and its name check trusts the CN.
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
     });
-    socket.on("session", (ticket) => {
-      if (live.material === material) this.#sessions.put(key, ticket);
-    });
+    let certificate: Certificate | undefined;
+    let early: Uint8Array | undefined;
+    const keep = (ticket: Uint8Array): void => {
+      if (live.material !== material) return;
+      if (certificate === undefined) early = ticket;
+      else this.#sessions.put(key, { ticket, certificate });
+    };
+    // Before the handshake: a ticket may come in one read with its end, before we have judged.
+    socket.on("session", keep);
     try {
       await waitFor(socket, "secureConnect", signal);
     } catch (error) {
@@ -187,12 +194,15 @@ export class TlsDialer implements Dialer, Disposable {
       if (signal.aborted) throw error;
       throw this.#handshakeError(target, classifyHandshakeError(error), error);
     }
-    return this.#judge(socket, target, name, live);
+    const context = { nowMs: this.#options.clock.now(), role: "server", host: name } as const;
+    const judged = judgeSocket(socket, context, live.bundle, session?.certificate);
+    const connection = this.#admit(socket, target, judged);
+    certificate = judged.certificate;
+    if (early !== undefined) keep(early);
+    return connection;
   }
 
-  #judge(socket: TLSSocket, target: DialTarget, name: string, live: LiveTls): PeerConnection {
-    const context = { nowMs: this.#options.clock.now(), role: "server", host: name } as const;
-    const judged = judgeSocket(socket, context, live.bundle);
+  #admit(socket: TLSSocket, target: DialTarget, judged: JudgedPeer): PeerConnection {
     const refusal = judged.accepted ? undefined : judgementWords("server", judged.problems);
     if (refusal !== undefined && this.#mustRefuse()) {
       socket.on("error", () => undefined);

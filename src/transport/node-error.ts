@@ -129,6 +129,12 @@ const RESET: HandshakeFailure = {
   fix: "look into the peer's log: a peer that refuses our certificate often just hangs up",
 };
 
+const TIMEOUT: HandshakeFailure = {
+  cause: "timeout",
+  words: "the peer did not finish the handshake in time",
+  fix: "check the network between the two, and that the other side is not overloaded",
+};
+
 const RESET_CODES = new Set(["ECONNRESET", "EPIPE", "ERR_STREAM_PREMATURE_CLOSE", "ECONNABORTED"]);
 
 /** The `code` of a Node error; empty if it has none. */
@@ -141,6 +147,7 @@ export function errorCode(error: unknown): string {
 export function classifyHandshakeError(error: unknown): HandshakeFailure {
   const code = errorCode(error);
   if (RESET_CODES.has(code)) return RESET;
+  if (code === "ETIMEDOUT") return TIMEOUT;
   const alert = /_ALERT_([A-Z_]+)$/.exec(code)?.[1];
   const known = ALERTS[alert ?? ""] ?? FINDINGS[code.replace(/^ERR_SSL_/, "")];
   if (known !== undefined) return known;

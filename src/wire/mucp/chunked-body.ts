@@ -1,7 +1,7 @@
 /**
  * Chunked transfer coding (RFC 9112 section 7.1), incrementally. go-micro itself sends it for one
  * thing only, the empty body of an `EOS` message; other peers may send anything, so every line, all
- * extensions and the trailers are bounded. Extensions and trailers are checked and dropped.
+ * framing together and the trailers are bounded. Extensions and trailers are checked and dropped.
  */
 import type { BodyBuffer } from "./body-buffer.ts";
 import { malformed, tooLarge } from "./wire-fault.ts";
@@ -9,11 +9,14 @@ import { malformed, tooLarge } from "./wire-fault.ts";
 /** Longest chunk-size line with its extensions; ours. */
 const MAX_SIZE_LINE = 1024;
 
-/** Extensions of all chunks of a message together, in bytes; ours. */
-const MAX_EXTENSIONS = 16 * 1024;
+/**
+ * Size lines, extensions and line ends of a message together, in bytes, beyond a quarter of its body;
+ * ours. Chunks of one byte cost sixty times what they carry; nobody who buffers sends them.
+ */
+const MAX_FRAMING = 16 * 1024;
 
 /** Sixteen digits fill 64 bits; a longer size is no number that anybody means. */
-const SIZE_LINE = /^([0-9A-Fa-f]{1,16})((?:[\t ]*;[\t -~]*)?)$/;
+const SIZE_LINE = /^([0-9A-Fa-f]{1,16})(?:[\t ]*;[\t -~]*)?$/;
 const TRAILER_LINE = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*$/;
 
 const LF = 10;
@@ -29,7 +32,7 @@ export class ChunkedBody {
   #left = 0;
   /** Line that has begun but not ended, latin1. */
   #partial = "";
-  #extensions = 0;
+  #framing = 0;
   /** Bytes and lines that trailers may still take. */
   #trailerBytes: number;
   #trailerLines: number;
@@ -107,11 +110,12 @@ export class ChunkedBody {
   }
 
   #onSize(line: string): void {
-    const [, digits = "", extension = ""] = SIZE_LINE.exec(line) ?? [];
-    if (digits === "") throw malformed("chunk size is not a hexadecimal number");
-    this.#extensions += extension.length;
-    if (this.#extensions > MAX_EXTENSIONS) {
-      throw tooLarge("chunk extensions are too long", MAX_EXTENSIONS);
+    const digits = SIZE_LINE.exec(line)?.[1];
+    if (digits === undefined) throw malformed("chunk size is not a hexadecimal number");
+    // The line, its end, and the end of the chunk.
+    this.#framing += line.length + 4;
+    if (this.#framing > MAX_FRAMING + this.#body.size / 4) {
+      throw tooLarge("chunked body is more framing than body", MAX_FRAMING);
     }
     this.#left = Number.parseInt(digits, 16);
     this.#body.assertRoom(this.#left);

@@ -52,3 +52,24 @@ export class MetadataView implements ReadonlyMap<string, string> {
     for (const [name, value] of this.entries()) callback(value, name, this);
   }
 }
+
+/** A request header that no server sends of itself: in a reply it is a copy. */
+const COPIED = "accept";
+
+/**
+ * The metadata of a reply, without what is only a copy: a go-micro server puts the headers of the
+ * connection's first request, `Authorization` and `Cookie` included, into every reply on it, also into
+ * those to other callers (`docs/wire.md`, "Headers").
+ *
+ * @param first Names of the metadata that went out with the first request on the connection.
+ */
+export function replyMetadata(
+  headers: MessageHeaders,
+  first: Iterable<readonly [name: string, value: string]>,
+): ReadonlyMap<string, string> {
+  const view = new MetadataView(headers);
+  if (!headers.has(COPIED)) return view;
+  const own = new Map(view);
+  for (const [name] of first) own.delete(name.toLowerCase());
+  return own;
+}

@@ -2,6 +2,8 @@
  * Feeds bytes to a message reader in pieces of chosen sizes and records everything that comes out, in a
  * form that two readings can be compared by.
  */
+import assert from "node:assert/strict";
+import { test } from "node:test";
 import { isAgentError } from "#src/base/errors.ts";
 import {
   type BodyPlan,
@@ -124,3 +126,62 @@ export const CUTS: readonly { readonly name: string; readonly cuts: readonly num
   { name: "in sevens", cuts: [7] },
   { name: "in changing sizes", cuts: [1, 20, 3, 64, 2, 5, 128] },
 ];
+
+export interface GoodCase {
+  readonly why: string;
+  readonly bytes: string;
+  readonly messages: readonly RecordedMessage[];
+}
+
+export interface BadCase {
+  readonly why: string;
+  readonly bytes: string;
+  /** Matches `CODE message`. */
+  readonly error: RegExp;
+}
+
+export const message = (
+  start: string,
+  headers: Record<string, string>,
+  body: string,
+): RecordedMessage => ({ start, headers, body });
+
+/** A request with these header lines. */
+export const head = (lines: string): string => `POST / HTTP/1.1\r\n${lines}\r\n\r\n`;
+
+/** A request with a chunked body. */
+export const chunked = (rest: string): string => head("Transfer-Encoding: chunked") + rest;
+
+/** One test per row: cut in every way, it reads as it should. */
+export function testGoodRequests(cases: readonly GoodCase[]): void {
+  for (const { why, bytes, messages } of cases) {
+    test(`reads: ${why}`, () => {
+      for (const { name, cuts } of CUTS) {
+        const { maxBuffered: _, ...reading } = readRequests(bytes, { cuts });
+        assert.deepEqual(
+          reading,
+          { messages, error: undefined, bug: undefined, phase: "idle" },
+          name,
+        );
+      }
+    });
+  }
+}
+
+/** One test per row: cut in every way, the good request before it is read, then the same error comes. */
+export function testBadRequests(cases: readonly BadCase[]): void {
+  for (const { why, bytes, error } of cases) {
+    test(`refuses: ${why}`, () => {
+      const good = "POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nok";
+      const { maxBuffered: _, ...whole } = readRequests(good + bytes);
+      assert.match(whole.error ?? "", error);
+      assert.match(whole.error ?? "", /^ERR_WIRE_MESSAGE /);
+      assert.equal(whole.messages[0]?.body, "ok", "the good one before it was read");
+      assert.equal(whole.messages.length, 1, "and nothing after it");
+      for (const { name, cuts } of CUTS) {
+        const { maxBuffered: _held, ...cut } = readRequests(good + bytes, { cuts });
+        assert.deepEqual(cut, whole, name);
+      }
+    });
+  }
+}

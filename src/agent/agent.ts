@@ -248,6 +248,8 @@ export class Agent implements AsyncDisposable {
 function announce({ config, warnings }: LoadedConfig, { log, version }: AgentPorts): void {
   log.log.emit("agent.starting", { version, config: config.file });
   for (const { key, message } of warnings) log.log.emit("config.warning", { key, reason: message });
+  // what concerns inbound peers the listener says itself
+  if (config.verification.inbound === "insecure") return;
   for (const { key, message } of config.verification.insecurities) {
     log.log.emit("agent.insecure", { key, reason: message });
   }

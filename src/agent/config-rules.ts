@@ -117,12 +117,6 @@ class Rules {
     this.#againstKey(SECURE, secure === true, skip, true);
     this.#againstKey(INSECURE, insecure === false, skip, true);
     this.#againstKey(INSECURE, insecure === true, skip, false);
-    if (secure === false && insecure !== true) {
-      this.#context.warnings.push({
-        key: SECURE,
-        message: `is "false", but outbound peers are verified all the same; only ${INSECURE}=true turns that off`,
-      });
-    }
     const insecurities: Insecurity[] = [];
     if (plain?.value === true) {
       insecurities.push({
@@ -134,6 +128,12 @@ class Rules {
       insecurities.push({ key: skip.key, message: "no peer is verified, in or out" });
     } else if (insecure === true) {
       insecurities.push({ key: INSECURE, message: "outbound peers are not verified" });
+    }
+    if (secure === false && insecurities.length === 0) {
+      this.#context.warnings.push({
+        key: SECURE,
+        message: `is "false", but outbound peers are verified all the same; only ${INSECURE}=true turns that off`,
+      });
     }
     return {
       inbound: skip?.value === true || plain?.value === true ? "insecure" : modeOf(verify),

@@ -25,6 +25,14 @@ export const PATHS: readonly Place[] = [
     doc: "Control socket, mode 0600, of the agent of the system; `control.socket` changes it.",
   },
   {
+    name: "/var/lib/microedge",
+    doc: "State directory of the system service; nothing is written there yet.",
+  },
+  {
+    name: "/usr/bin/microedge",
+    doc: "The program, as the Debian package and `systemd/microedge.service` have it.",
+  },
+  {
     name: "tls.cert, tls.key, tls.ca",
     doc: "Read at start, looked at every `tls.reload_interval_ms`, and on SIGHUP. Never written.",
   },
@@ -57,6 +65,10 @@ export const VARIABLES: readonly Place[] = [
   {
     name: "NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID",
     doc: "Set by systemd (Type=notify, WatchdogSec): readiness, reload, stop and signs of life go there.",
+  },
+  {
+    name: "UV_THREADPOOL_SIZE, MALLOC_ARENA_MAX, MALLOC_TRIM_THRESHOLD_",
+    doc: "Set by the unit and the launcher before the program starts: two pool threads, so that a slow name look-up holds up no file, and an allocator that gives memory back.",
   },
   { name: "NO_COLOR, TERM", doc: "NO_COLOR not empty, or TERM=dumb: no colours on a terminal." },
 ];

@@ -414,6 +414,14 @@ suite("who is verified", () => {
   }
 });
 
+suite("MICRO_TLS_SECURE=false", () => {
+  const env = { MICRO_TLS_SECURE: "false" };
+  test("warns that it changes nothing", () =>
+    assert.match(load(TLS, env).warnings[0]?.message ?? "", /outbound peers are verified all the/));
+  test("but not where nobody is verified anyway", () =>
+    assert.deepEqual(load("[rpc]\ninsecure_plaintext = true", env).warnings, []));
+});
+
 suite("observing and the clock", () => {
   const until = (date: string) => `${TLS}verify = "observe"\nobserve_until = ${date}`;
   test("an end in the past enforces and warns", () =>

@@ -20,7 +20,7 @@ import { judgeFirstBytes } from "./first-record.ts";
 import { closeGracefully } from "./graceful-close.ts";
 import type { IntakeCounters } from "./intake-counters.ts";
 import { classifyHandshakeError, type HandshakeFailure } from "./node-error.ts";
-import { type JudgedPeer, judgeSocket } from "./peer-certificates.ts";
+import { type JudgedPeer, judgeSocket, takePeerCertificate } from "./peer-certificates.ts";
 import type { ConnectionHandler } from "./peer-connection.ts";
 import { letsUnverifiedPass, type VerifyMode } from "./verify-mode.ts";
 
@@ -208,7 +208,7 @@ export class Intake {
     visitor.timer?.cancel();
     visitor.socket = socket;
     const context = { nowMs: clock.now(), role: "client" } as const;
-    const judged = judgeSocket(socket, context, tls.bundle());
+    const judged = judgeSocket(socket, takePeerCertificate(socket), context, tls.bundle());
     const words = judged.accepted ? undefined : judgementWords("client", judged.problems);
     const { certificate, accepted } = judged;
     const principal = principalOf({

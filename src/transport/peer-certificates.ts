@@ -17,18 +17,27 @@ export interface JudgedPeer extends Judgement {
 const MAX_SENT = 8;
 
 /**
+ * The leaf that a peer showed. Ask once per socket: on a client's socket Node takes the certificate out
+ * of OpenSSL's list, and a second question is answered with the next one of the chain (measured).
+ */
+export function takePeerCertificate(socket: TLSSocket): X509Certificate | undefined {
+  return socket.getPeerX509Certificate();
+}
+
+/**
  * Judges the peer of a socket whose handshake is done, resumed sessions included.
  *
+ * @param x509 From {@link takePeerCertificate}.
  * @param remembered What a server showed when the session began that is resumed now: Node can't tell
  *   it a second time. The session's keys bind it to that server.
  */
 export function judgeSocket(
   socket: TLSSocket,
+  x509: X509Certificate | undefined,
   context: CheckContext,
   bundle: TrustBundle,
   remembered?: Certificate,
 ): JudgedPeer {
-  const x509 = socket.getPeerX509Certificate();
   if (x509 === undefined && remembered !== undefined && socket.isSessionReused()) {
     const code = socket.authorized ? undefined : verdictCode(socket.authorizationError);
     return judged(remembered, socket.authorized, code, [], context, bundle);
@@ -71,8 +80,8 @@ function verdictCode(error: unknown): string | undefined {
   return typeof code === "string" ? code : undefined;
 }
 
-/** The certificates above the leaf, as far as the peer sent them or OpenSSL knew them. */
-function readChain(leaf: X509Certificate): Certificate[] {
+/** The certificates above the leaf, as far as the peer sent them. */
+export function readChain(leaf: X509Certificate): Certificate[] {
   const chain: Certificate[] = [];
   let next = leaf.issuerCertificate;
   while (next !== undefined && chain.length < MAX_SENT) {

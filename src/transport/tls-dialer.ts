@@ -20,7 +20,7 @@ import { raceAddresses } from "./happy-eyeballs.ts";
 import { LiveTls } from "./live-tls.ts";
 import { NameLookup } from "./name-lookup.ts";
 import { classifyHandshakeError, connectWords, type HandshakeFailure } from "./node-error.ts";
-import { type JudgedPeer, judgeSocket } from "./peer-certificates.ts";
+import { type JudgedPeer, judgeSocket, takePeerCertificate } from "./peer-certificates.ts";
 import type { PeerConnection } from "./peer-connection.ts";
 import { bypassesProxy, type ProxySettings } from "./proxy-settings.ts";
 import { openTunnel } from "./proxy-tunnel.ts";
@@ -195,7 +195,13 @@ export class TlsDialer implements Dialer, Disposable {
       throw this.#handshakeError(target, classifyHandshakeError(error), error);
     }
     const context = { nowMs: this.#options.clock.now(), role: "server", host: name } as const;
-    const judged = judgeSocket(socket, context, live.bundle, session?.certificate);
+    const judged = judgeSocket(
+      socket,
+      takePeerCertificate(socket),
+      context,
+      live.bundle,
+      session?.certificate,
+    );
     const connection = this.#admit(socket, target, judged);
     certificate = judged.certificate;
     if (early !== undefined) keep(early);

@@ -6,6 +6,7 @@
  * alert at the first read: the probe waits a moment for it. Node can't say whether a certificate was
  * asked for, so a second connection without one finds out.
  */
+import type { X509Certificate } from "node:crypto";
 import { isIP, type Socket } from "node:net";
 import { connect as connectTls, createSecureContext, type TLSSocket } from "node:tls";
 import { errorText } from "../base/errors.ts";
@@ -17,7 +18,7 @@ import { type Certificate, readCertificate } from "../identity/x509/certificate.
 import { raceAddresses } from "./happy-eyeballs.ts";
 import { NameLookup } from "./name-lookup.ts";
 import { classifyHandshakeError, connectWords, type HandshakeFailure } from "./node-error.ts";
-import { judgeSocket } from "./peer-certificates.ts";
+import { judgeSocket, readChain, takePeerCertificate } from "./peer-certificates.ts";
 import {
   type ClientCertificateAnswer,
   certificateFindings,
@@ -48,7 +49,6 @@ export interface ProbeOptions {
 }
 
 const SETTLE_MS = 700;
-const MAX_CHAIN = 10;
 /** Enough of an answer to recognise it. Bytes. */
 const MAX_ANSWER = 8 * 1024;
 
@@ -212,15 +212,15 @@ class Probe {
   #judge(socket: TLSSocket): void {
     const { findings, serverName } = this.#draft;
     const { material, clock } = this.#options;
-    const chain = sentChain(socket);
-    this.#draft.chain = chain.map(probedCertificate);
+    const leaf = takePeerCertificate(socket);
+    this.#draft.chain = readAll(leaf).map(probedCertificate);
     if (material === undefined) {
       const words = "the server was not judged: there is no trust bundle to judge it by";
       findings.push({ level: "warn", id: "chain", words, fix: "set tls.ca, or name --config" });
       return;
     }
     const context = { nowMs: clock.now(), role: "server", host: serverName } as const;
-    const judged = judgeSocket(socket, context, parseTrustBundle(material.trustBundlePem));
+    const judged = judgeSocket(socket, leaf, context, parseTrustBundle(material.trustBundlePem));
     this.#draft.serverAccepted = judged.accepted;
     findings.push(...certificateFindings(judged.problems));
     if (judged.accepted) {
@@ -367,18 +367,12 @@ function goMicroRefusal(header: string): Aftermath {
 }
 
 /** The server's chain as it was sent; a certificate that can't be read ends it. */
-function sentChain(socket: TLSSocket): Certificate[] {
-  const chain: Certificate[] = [];
+function readAll(leaf: X509Certificate | undefined): Certificate[] {
+  if (leaf === undefined) return [];
   try {
-    for (
-      let next = socket.getPeerX509Certificate();
-      next !== undefined && chain.length < MAX_CHAIN;
-      next = next.issuerCertificate
-    ) {
-      chain.push(readCertificate(next));
-    }
+    return [readCertificate(leaf), ...readChain(leaf)];
   } catch {
-    // The verdict names what is malformed; what could be read is shown.
+    // The verdict names what is malformed.
+    return [];
   }
-  return chain;
 }

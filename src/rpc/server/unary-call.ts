@@ -125,7 +125,7 @@ export class UnaryCall extends InboundCall implements Receiver {
     if (refused !== undefined) this.refuse(refused);
     const body = this.#heldBody;
     this.#heldBody = undefined;
-    if (body !== undefined && !this.#settled) this.#run(body);
+    if (body !== undefined) this.#run(body);
     this.host.workChanged();
   }
 

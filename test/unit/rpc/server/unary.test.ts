@@ -232,6 +232,25 @@ suite("deadline and abort", () => {
     assert.doesNotMatch(peer.received, /too late/);
   });
 
+  test("a body that comes after the deadline is answered 408, not handled", async () => {
+    let ran = false;
+    const note = unary({
+      ...echo,
+      handle: (value) => {
+        ran = true;
+        return value;
+      },
+    });
+    const server = new MemoryServer({ endpoints: { "A.Note": note } });
+    const peer = server.connect();
+    const whole = request("A.Note", "12345", { Timeout: "100000000" });
+    peer.send(whole.subarray(0, whole.length - 2));
+    await server.clock.advance(100);
+    peer.send(whole.subarray(whole.length - 2));
+    assert.equal((await peer.reply()).error?.code, 408);
+    assert.equal(ran, false);
+  });
+
   test("a call without Timeout has no deadline", async () => {
     let deadlineAt: number | undefined = 1;
     const look = unary({

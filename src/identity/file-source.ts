@@ -184,12 +184,13 @@ export class FileSource implements TlsMaterialSource, AsyncDisposable {
 
   #refuse(version: string, reasons: readonly string[], asked: boolean): ReloadOutcome {
     const stayedBad = this.#doubtful === version;
-    const known = this.#seen === version && this.#refusal !== undefined;
     this.#seen = version;
-    this.#doubtful = stayedBad || asked || known ? undefined : version;
-    if (asked || (stayedBad && !known)) {
+    this.#doubtful = undefined;
+    if (asked || stayedBad) {
       this.#refusal = reasons;
       this.#options.log.emit("tls.material.refused", { reasons, ...this.#options.paths });
+    } else {
+      this.#doubtful = version;
     }
     return { kind: "refused", reasons };
   }

@@ -7,6 +7,8 @@ import { dirname, join } from "node:path";
 import { configReference } from "#src/agent/config-reference.ts";
 import { ERRORS } from "#src/base/errors.ts";
 import { EVENTS } from "#src/base/log.ts";
+import { COMMANDS } from "#src/cli/command-table.ts";
+import { formatCliPage } from "#src/cli/help.ts";
 
 const ROOT = dirname(import.meta.dirname);
 
@@ -57,6 +59,7 @@ ${rows.join("\n")}
 }
 
 const PAGES: Readonly<Record<string, () => string>> = {
+  "docs/cli.md": () => formatCliPage(COMMANDS),
   "docs/configuration.md": configReference,
   "docs/errors.md": errorsPage,
   "docs/events.md": eventsPage,

@@ -10,6 +10,7 @@ import { completionCommand } from "./commands/completion.ts";
 import { configCheckCommand } from "./commands/config-check.ts";
 import { configSchemaCommand } from "./commands/config-schema.ts";
 import { configShowCommand } from "./commands/config-show.ts";
+import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { helpCommand } from "./commands/help.ts";
 import { pkiInitCommand } from "./commands/pki-init.ts";
@@ -18,15 +19,18 @@ import { reloadCommand } from "./commands/reload.ts";
 import { runCommand } from "./commands/run.ts";
 import { servicesCommand } from "./commands/services.ts";
 import { statusCommand } from "./commands/status.ts";
+import { tlsProbeCommand } from "./commands/tls-probe.ts";
 import { versionCommand } from "./commands/version.ts";
 
 export const COMMANDS: readonly Command[] = [
+  demoCommand,
   runCommand,
   statusCommand,
   callCommand,
   servicesCommand,
   reloadCommand,
   doctorCommand,
+  tlsProbeCommand,
   configCheckCommand,
   configShowCommand,
   configSchemaCommand,

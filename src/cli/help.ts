@@ -56,7 +56,7 @@ export function formatCliPage(commands: readonly Command[]): string {
   const parts = [
     "# Command line",
     "",
-    "Made from the command table (`src/cli/command-table.ts`) by `npm run docs`; do not edit.",
+    "<!-- Made by `npm run docs` from src/cli/command-table.ts; do not edit. -->",
     "",
     INTRODUCTION,
     "What `--json` prints is in [json-output.md](json-output.md).",

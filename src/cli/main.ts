@@ -71,9 +71,17 @@ async function main(): Promise<void> {
   // A command waits by the clock, whose timers keep no process alive: without this, waiting for a
   // second try would look to Node like having nothing left to do.
   using _waiting = keepAlive();
-  // Written output has left the process when write() returns (pipes, files and terminals are
-  // synchronous on Linux), so that ending here loses nothing; idle sockets of a command don't delay it.
-  process.exit(await runCommandLine(process.argv.slice(2), COMMANDS, terminal));
+  const code = await runCommandLine(process.argv.slice(2), COMMANDS, terminal);
+  // A pipe takes 64 KiB at a time; ending before its reader has taken the rest would cut it off.
+  // Nothing else is waited for: idle sockets of a command don't delay the end.
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+  process.exit(code);
+}
+
+/** Resolves when all that was written has left the process, or nobody reads it any more. */
+function flushed(stream: WriteStream): Promise<void> {
+  if (stream.destroyed || stream.writableLength === 0) return Promise.resolve();
+  return new Promise((resolve) => stream.write("", () => resolve()));
 }
 
 void main();

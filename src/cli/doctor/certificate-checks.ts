@@ -10,7 +10,9 @@ import type { Certificate } from "../../identity/x509/certificate.ts";
 import { dateState } from "./certificate-dates.ts";
 import { type Check, fail, type Outcome, ok, skipped, warn } from "./check.ts";
 import { type Fact, type FileFact, isMissing } from "./facts.ts";
-import { wildcardHost } from "./listen-address.ts";
+
+/** Hosts that say nothing of what peers call this device. */
+const WILDCARDS: ReadonlySet<string> = new Set(["", "0.0.0.0", "::"]);
 
 const RENEW =
   "issue a new certificate and replace the files; the agent takes them without a restart";
@@ -131,7 +133,7 @@ export const CERTIFICATE_CHECKS: readonly Check[] = [
         );
       }
       const host = isMissing(config) ? "" : config.config.rpc.listen.host;
-      if (host !== "" && !wildcardHost(host) && !namesHost(leaf.names, host)) {
+      if (!WILDCARDS.has(host) && !namesHost(leaf.names, host)) {
         return warn(
           `it has ${names.join(", ")}, but not ${host}, where the agent listens`,
           `let peers call one of these names, or issue it with ${host} too`,

@@ -1,10 +1,55 @@
-import type { AgentConfig } from "../../agent/config.ts";
+/**
+ * Calls the agent at its own listener, as a peer would: TCP, mutual TLS, and one answer.
+ */
+import type { LoadedConfig } from "../../agent/config.ts";
+import { ownNode } from "../../agent/own-node.ts";
+import { isAgentError } from "../../base/errors.ts";
+import type { Certificate } from "../../identity/x509/certificate.ts";
+import { parseAddress } from "../../registry/address.ts";
+import type { StatusView } from "../../sidecar/admin-operations.ts";
+import { withDirectClient } from "../calling/direct-client.ts";
+import { formatDuration } from "../format/duration.ts";
+import { describe } from "../report.ts";
 import type { Terminal } from "../terminal.ts";
-import type { Fact, HandshakeFact } from "./facts.ts";
+import type { HandshakeFact } from "./facts.ts";
+
+const TIMEOUT_MS = 5_000;
+
+/**
+ * @param agent What the agent says of itself, its address and its service among it.
+ * @param leaf The certificate in `tls.cert`; `undefined` without TLS.
+ */
 export async function gatherHandshake(
-  _t: Terminal,
-  _c: AgentConfig,
-  _a: string,
-): Promise<Fact<HandshakeFact>> {
-  return { missing: "not looked", code: undefined };
+  terminal: Terminal,
+  loaded: LoadedConfig,
+  agent: StatusView,
+  leaf: Certificate | undefined,
+): Promise<HandshakeFact> {
+  const { listen, address: configured } = agent.listener;
+  const { address, serverName } = ownNode(parseAddress(listen ?? configured), leaf);
+  const { clock } = terminal;
+  const startedAt = clock.monotonicMs();
+  try {
+    await withDirectClient(terminal, loaded, (client) =>
+      client.call(
+        agent.name,
+        "Debug.Health",
+        {},
+        {
+          address,
+          serverName,
+          timeoutMs: TIMEOUT_MS,
+          retries: 0,
+          codec: "json",
+        },
+      ),
+    );
+  } catch (thrown) {
+    if (!isAgentError(thrown)) throw thrown;
+    const { message, hint } = describe(thrown);
+    return { address, good: false, words: message, fix: hint };
+  }
+  const span = formatDuration(clock.monotonicMs() - startedAt);
+  const how = loaded.config.tlsFiles === undefined ? "without TLS" : "over mutual TLS";
+  return { address, good: true, words: `${address} answered ${how} in ${span}`, fix: undefined };
 }

@@ -34,6 +34,7 @@ export async function gatherFacts(
       new AdminClient(config.controlSocketPath).status(signal),
     ),
   );
+  const chain = await attemptWith(cert, ({ text }) => parseChain(text));
   return {
     nowMs: terminal.clock.now(),
     builtAt: Date.parse(BUILD.date),
@@ -42,16 +43,17 @@ export async function gatherFacts(
     cert,
     key,
     trustFile,
-    chain: await attemptWith(cert, ({ text }) => parseChain(text)),
+    chain,
     bundle: await attemptWith(trustFile, ({ text }) => parseTrustBundle(text)),
     socket,
     socketDirectory,
     handlers: await handlersOf(loaded),
     agent,
-    handshake: await attemptWith(agent, ({ listener }) =>
-      isMissing(loaded)
-        ? { missing: loaded.missing, code: loaded.code }
-        : gatherHandshake(terminal, loaded.config, listener.listen ?? listener.address),
+    handshake: await attemptWith(agent, (status) =>
+      attemptWith(loaded, (configuration) => {
+        const leaf = isMissing(chain) ? undefined : chain[0];
+        return gatherHandshake(terminal, configuration, status, leaf);
+      }),
     ),
   };
 }

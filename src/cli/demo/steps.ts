@@ -1,0 +1,140 @@
+/**
+ * The demonstration, step by step.
+ */
+import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { usage } from "../arguments.ts";
+import type { ProgramEnd } from "./child-program.ts";
+import { DemoFailure, type Scene } from "./scene.ts";
+
+export interface GoPeers {
+  readonly server: string;
+  readonly client: string;
+}
+
+/** @throws AgentError `ERR_USAGE` when the directory does not hold the programs. */
+export function findGoPeers(directory: string): GoPeers {
+  const peers = { server: join(directory, "server-v5"), client: join(directory, "client-v5") };
+  const missing = Object.values(peers).find((path) => !existsSync(path));
+  if (missing === undefined) return peers;
+  throw usage(`--go-peers: ${missing} is missing`, "scripts/peers, which builds it");
+}
+
+const LOOPBACK_SANS = "dns:localhost,ip:127.0.0.1";
+const HELLO = '{"text":"hello"}';
+
+/** Runs every step. @throws AgentError for the first that does not work. */
+export async function playSteps(scene: Scene, peers: GoPeers | undefined): Promise<void> {
+  await scene.microedge("a certificate authority, thrown away afterwards", "pki", "init");
+  await scene.microedge(
+    "a certificate for this agent",
+    ...["pki", "issue", "gateway", "--san", `${LOOPBACK_SANS},uri:spiffe://demo/gateway`],
+  );
+  const greeter = peers === undefined ? undefined : await startGreeter(scene, peers);
+  const config = await writeConfig(scene, greeter);
+  const listen = await scene.startMicroedge(
+    "the agent, with mutual TLS 1.3 on a free port of this machine",
+    ["run", "--config", config],
+    readyLine,
+  );
+  scene.note(`it serves on ${listen}`);
+  expectText(
+    await scene.microedge(
+      "a call through the agent's control socket",
+      ...["call", "microedge", "Agent.Echo", HELLO, "--config", config],
+    ),
+    '"text":"hello"',
+  );
+  expectText(
+    await scene.microedge(
+      "the same call directly, over mutual TLS",
+      ...["call", "microedge", "Agent.Echo", HELLO, "--address", listen, "--config", config],
+    ),
+    '"text":"hello"',
+  );
+  if (peers !== undefined) await callBothWays(scene, peers, listen, config);
+  await scene.microedge("what the agent says of itself", "status", "--config", config);
+  await scene.microedge("is anything wrong?", "doctor", "--config", config);
+}
+
+async function startGreeter(scene: Scene, peers: GoPeers): Promise<string> {
+  await scene.microedge(
+    "a certificate for a go-micro service in Go",
+    ...["pki", "issue", "go-peer", "--san", LOOPBACK_SANS],
+  );
+  const flags = ["--until-stdin-ends", ...goTlsFlags()];
+  return scene.start(
+    "a real go-micro v5 service",
+    ["server-v5", ...flags],
+    [peers.server, ...flags],
+    (line) => /^READY (\S+)/.exec(line)?.[1],
+  );
+}
+
+async function callBothWays(
+  scene: Scene,
+  peers: GoPeers,
+  listen: string,
+  config: string,
+): Promise<void> {
+  expectText(
+    await scene.microedge(
+      "microedge calls the go-micro v5 service over mutual TLS",
+      ...["call", "greeter", "Greeter.Hello", '{"firstName":"microedge"}', "--config", config],
+    ),
+    "microedge",
+  );
+  const call = ["--service", "microedge", "--endpoint", "Agent.Echo"];
+  expectText(
+    await scene.program("a real go-micro v5 client calls microedge over mutual TLS", "client-v5", [
+      peers.client,
+      ...["--target", listen, ...call, "--body", '{"text":"hello from Go"}'],
+      ...goTlsFlags(),
+    ]),
+    "hello from Go",
+  );
+}
+
+function goTlsFlags(): string[] {
+  return [
+    "--tls-cert",
+    "pki/go-peer.crt",
+    "--tls-key",
+    "pki/go-peer.key",
+    "--tls-ca",
+    "pki/ca.crt",
+  ];
+}
+
+async function writeConfig(scene: Scene, greeter: string | undefined): Promise<string> {
+  const lines = [
+    "[rpc]",
+    'listen = "127.0.0.1:0"',
+    "[tls]",
+    'cert = "pki/gateway.crt"',
+    'key = "pki/gateway.key"',
+    'ca = "pki/ca.crt"',
+    "[control]",
+    'socket = "control.sock"',
+  ];
+  if (greeter !== undefined) {
+    lines.push("[[registry.static]]", 'service = "greeter"', `addresses = ["${greeter}"]`);
+  }
+  const path = join(scene.directory, "microedge.toml");
+  await writeFile(path, `${lines.join("\n")}\n`, { mode: 0o600 });
+  const end = await scene.microedge("a configuration", "config", "check", "--config", path);
+  if (end.code === 0) scene.note(lines.join("\n"));
+  return path;
+}
+
+/** `agent.ready` of a JSON log, and the address in it. */
+function readyLine(line: string): string | undefined {
+  if (!line.startsWith("{")) return undefined;
+  const { event, listen } = JSON.parse(line) as { event?: unknown; listen?: unknown };
+  return event === "agent.ready" && typeof listen === "string" ? listen : undefined;
+}
+
+function expectText(end: ProgramEnd, text: string): void {
+  if (!end.stdout.includes(text)) throw new DemoFailure(`the answer lacks ${text}: ${end.stdout}`);
+}

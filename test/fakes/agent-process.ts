@@ -51,6 +51,8 @@ export interface AgentProcess extends AsyncDisposable {
   event(name: string, matches?: (line: LogLine) => boolean, timeoutMs?: number): Promise<LogLine>;
   /** Runs a command of the same program with this agent's configuration. */
   microedge(...args: readonly string[]): Promise<Ended>;
+  /** As `microedge`, with text for standard input and a time limit. */
+  run(args: readonly string[], options?: { stdin?: string; timeoutMs?: number }): Promise<Ended>;
   /** SIGTERM, then waits; the result has the exit code. */
   stop(): Promise<Ended>;
 }
@@ -75,6 +77,8 @@ ${options.tls ?? ""}
     env,
     cwd: site.directory,
   });
+  const command: AgentProcess["run"] = (args, more = {}) =>
+    run([...program, ...args, "--config", configPath], { env, ...more });
   const stop = async (): Promise<Ended> => {
     const ended = await child.stop();
     if (options.site === undefined) await site[Symbol.asyncDispose]();
@@ -91,7 +95,8 @@ ${options.tls ?? ""}
         [...child.stdout, ...child.stderr].map(parseLine).filter((line) => line !== undefined),
       event: (name, matches, timeoutMs) =>
         child.waitFor(name, eventNamed(name, matches), timeoutMs),
-      microedge: (...args) => run([...program, ...args, "--config", configPath], { env }),
+      microedge: (...args) => command(args),
+      run: command,
       stop,
       [Symbol.asyncDispose]: async () => {
         await stop();

@@ -98,17 +98,24 @@ export class Child implements AsyncDisposable {
     pick: (line: string) => T | undefined,
     timeoutMs = 20_000,
   ): Promise<T> {
-    const signal = AbortSignal.timeout(timeoutMs);
-    for (;;) {
+    const find = (): T | undefined => {
       for (const line of [...this.stdout, ...this.stderr]) {
         const picked = pick(line);
         if (picked !== undefined) return picked;
       }
-      const why = this.running
-        ? undefined
-        : `it ended with ${this.#result?.code} ${this.#result?.stderr}`;
+      return undefined;
+    };
+    await this.until(what, () => find() !== undefined, timeoutMs);
+    return find() as T;
+  }
+
+  /** Resolves when `reached`, asked again after each line. @throws Error as {@link waitFor} does. */
+  async until(what: string, reached: () => boolean, timeoutMs = 20_000): Promise<void> {
+    const signal = AbortSignal.timeout(timeoutMs);
+    while (!reached()) {
+      const why = this.running ? undefined : `it ended with ${this.#result?.code}`;
       if (why !== undefined || signal.aborted) {
-        const output = [...this.stdout, ...this.stderr].join("\n");
+        const output = [...this.stdout, ...this.stderr, this.#result?.stderr ?? ""].join("\n");
         throw new Error(`no ${what} from ${this.#command}: ${why ?? "time is up"}\n${output}`);
       }
       await new Promise<void>((resolve) => {

@@ -18,7 +18,7 @@ import { bytesShape } from "../../wire/codec/bytes-shape.ts";
 import type { CodecName } from "../../wire/codec/codec.ts";
 import type { JsonValue } from "../../wire/codec/json-value.ts";
 import { DEFAULT_LIMITS } from "../../wire/mucp/message.ts";
-import { MetadataView } from "../../wire/mucp/metadata.ts";
+import { replyMetadata } from "../../wire/mucp/metadata.ts";
 import { type AttemptsContext, endError, runAttempts } from "./attempts.ts";
 import { CallLimit } from "./call-limit.ts";
 import { ClientCounters, type ClientStatus } from "./counters.ts";
@@ -298,12 +298,13 @@ export class Client implements AsyncDisposable {
               limit,
               clock,
               timeoutMs: options.attemptTimeoutMs,
+              metadata: call.metadata,
               formatRequest: () =>
                 call.format(tried, this.#ids(id, attempt), attemptSpan(limit, options), bytes),
-              readReply: (head, reply) => {
+              readReply: (head, reply, first) => {
                 const read = call.read(head, reply, tried, clock.now());
                 if (read.kind === "end") throw endOfNothing(call.what);
-                return { body: read.body, headers: head.headers };
+                return { body: read.body, metadata: replyMetadata(head.headers, first) };
               },
               endError: (end, waitedFor) =>
                 endError(call.what, limit, end, `${waitedFor} of ${tried.address}`),
@@ -312,8 +313,7 @@ export class Client implements AsyncDisposable {
         this.#context,
       );
       this.#counters.succeeded += 1;
-      const metadata = new MetadataView(value.headers);
-      return { body: value.body, metadata, node: node.address, attempts };
+      return { ...value, node: node.address, attempts };
     } catch (thrown) {
       if (isAgentError(thrown)) this.#counters.failed(thrown);
       throw thrown;

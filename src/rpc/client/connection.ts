@@ -37,6 +37,8 @@ export class ClientConnection {
   readonly createdAt: number;
   /** Which identity it was made with; see the pool's `refresh`. */
   readonly generation: number;
+  /** Metadata of the first call on it; a go-micro server copies it into every reply. */
+  firstMetadata: readonly (readonly [name: string, value: string])[] | undefined;
   readonly #socket: PeerConnection["socket"];
   readonly #owner: ConnectionOwner;
   readonly #reader: MessageReader<ResponseHead>;

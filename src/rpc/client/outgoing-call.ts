@@ -32,7 +32,7 @@ export class OutgoingCall<Q, R> {
   readonly #codec: Codec;
   readonly #request: Shape<Q>;
   readonly #response: Shape<R>;
-  readonly #metadata: readonly (readonly [string, string])[];
+  readonly metadata: readonly (readonly [string, string])[];
 
   /** @throws AgentError `ERR_RPC_BAD_REQUEST`. */
   constructor(
@@ -47,7 +47,7 @@ export class OutgoingCall<Q, R> {
     this.#codec = codecNamed(codec);
     this.#request = shapes.request;
     this.#response = shapes.response;
-    this.#metadata = metadataEntries(metadata);
+    this.metadata = metadataEntries(metadata);
   }
 
   /** For messages: `greeter Greeter.Hello`. */
@@ -80,7 +80,7 @@ export class OutgoingCall<Q, R> {
       contentType: this.#codec.contentType,
       timeoutMs: wholeMs(timeoutMs),
       endOfStream,
-      metadata: this.#metadata,
+      metadata: this.metadata,
     });
     return formatRequest({ host: node.address }, headers, body);
   }

@@ -11,6 +11,8 @@ import type { ClientConnection, Exchange } from "./connection.ts";
 import type { NodePool, Waiter } from "./node-pool.ts";
 import type { AttemptFailure } from "./retry.ts";
 
+type Metadata = readonly (readonly [name: string, value: string])[];
+
 export interface AttemptPlan<T> {
   /** @throws AgentError `ERR_REGISTRY_ADDRESS`. */
   pool(): NodePool;
@@ -18,10 +20,15 @@ export interface AttemptPlan<T> {
   readonly clock: Clock;
   /** For this attempt, counted from the moment it has a connection. */
   readonly timeoutMs: number | undefined;
+  /** What goes out as metadata, for the connection to remember. */
+  readonly metadata: Metadata;
   /** Made when a connection is there, since it carries the time that is left then. */
   formatRequest(): Uint8Array;
-  /** @throws AgentError the error that the reply is, or that reading it made. */
-  readReply(head: ResponseHead, body: Uint8Array): T;
+  /**
+   * @param first Metadata of the first call on the connection.
+   * @throws AgentError the error that the reply is, or that reading it made.
+   */
+  readReply(head: ResponseHead, body: Uint8Array, first: Metadata): T;
   /** The error of a call that ran out of time or was aborted. */
   endError(end: LimitEnd, waitedFor: "a connection" | "the reply"): AgentError;
 }
@@ -62,6 +69,7 @@ class UnaryAttempt<T> implements Waiter, Exchange {
     if (timeoutMs !== undefined) {
       this.#timer = clock.setTimer(timeoutMs, () => this.#onEnd("deadline"));
     }
+    connection.firstMetadata ??= this.#plan.metadata;
     connection.send(this.#plan.formatRequest(), this);
   }
 
@@ -72,7 +80,7 @@ class UnaryAttempt<T> implements Waiter, Exchange {
   onReply(head: ResponseHead, body: Uint8Array): void {
     let value: T;
     try {
-      value = this.#plan.readReply(head, body);
+      value = this.#plan.readReply(head, body, this.#connection?.firstMetadata ?? []);
     } catch (thrown) {
       const error = asAgentError(thrown, "reading the reply failed");
       this.#fail({ error, sent: true, answered: true });

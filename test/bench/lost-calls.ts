@@ -15,8 +15,7 @@ export async function lostCalls(rig: Rig, quick: boolean): Promise<Figure[]> {
   const lost = (of: { lost: number; failed: number }): number => of.lost + of.failed;
   const peer = { name: "go-micro v5.30.0 to itself", value: lost(goToGo) };
 
-  await using ours = await rig.start("microedge");
-  const goToOurs = await rig.goMicroClient(ours.target, calls);
+  const goToOurs = await callFromGo(rig, calls);
   const oursToGo = await callThroughAgent(rig, goServer.target, calls);
   const title = `lost of ${calls.toLocaleString("en")} sequential calls on one connection`;
   return [
@@ -24,6 +23,11 @@ export async function lostCalls(rig: Rig, quick: boolean): Promise<Figure[]> {
     figure(`${title}, go-micro client to our server`, lost(goToOurs), "calls", peer),
     figure(`${title}, our client to go-micro server`, oursToGo, "calls", peer),
   ];
+}
+
+async function callFromGo(rig: Rig, calls: number): Promise<{ lost: number; failed: number }> {
+  await using ours = await rig.start("microedge");
+  return await rig.goMicroClient(ours.target, calls);
 }
 
 /** Calls made by the built program's own client, asked for over its control socket. */

@@ -20,8 +20,8 @@ import {
   type Registry,
   toJson,
 } from "@bufbuild/protobuf";
-import { isWrapperDesc } from "@bufbuild/protobuf/wkt";
-import { FieldFault, kindOf } from "./body-fault.ts";
+import { type Duration, isWrapperDesc } from "@bufbuild/protobuf/wkt";
+import { FieldFault, kindOf, quoted } from "./body-fault.ts";
 import { formatJson } from "./json-format.ts";
 import { isJsonArray, isJsonObject, type JsonDialect, type JsonValue } from "./json-value.ts";
 import { setEntry } from "./map-key-json.ts";
@@ -31,6 +31,8 @@ import { type ReadValue, scalarReader, scalarWriter, type WriteValue } from "./s
 const WITH_FIELDS = new Set(["Timestamp", "Duration", "FieldMask", "Any"].map(longName));
 /** The natural JSON form in both dialects. */
 const ANY_JSON = new Set(["Struct", "Value", "ListValue"].map(longName));
+
+const DURATION = /^-?\d+(?:\.\d{1,9})?s$/;
 
 /** Characters of a library's message that are repeated. */
 const MAX_REASON = 120;
@@ -143,8 +145,17 @@ function readByLibrary(
   registry: Registry | undefined,
   value: JsonValue,
 ): unknown {
+  const isDuration = desc.typeName === longName("Duration");
+  // The library takes any text that only begins like a duration.
+  if (isDuration && typeof value === "string" && !DURATION.test(value)) {
+    throw new FieldFault(`expected a ${desc.typeName} such as "1.5s", got ${quoted(value)}`);
+  }
   try {
-    return fromJson(desc, libraryJson(value), registry === undefined ? {} : { registry });
+    const options = registry === undefined ? {} : { registry };
+    const message = fromJson(desc, libraryJson(value), options);
+    // It reads "-1.0s" with nanos of -0, which is no 32-bit integer.
+    if (isDuration) (message as unknown as Duration).nanos ||= 0;
+    return message;
   } catch (thrown) {
     throw new FieldFault(`expected a ${desc.typeName}: ${libraryReason(thrown)}`);
   }

@@ -141,6 +141,11 @@ suite("well-known types, written and read back", () => {
   });
 });
 
+test("a negative duration without a fraction has nanos of 0, not of -0", () => {
+  const read = shape.fromJson(parse('{"forTime":"-1.0s"}'), "protojson");
+  assert.deepEqual(read, create(WellKnownSchema, { forTime: { seconds: -1n, nanos: 0 } }));
+});
+
 suite("well-known types refused", () => {
   const rows = [
     {
@@ -155,6 +160,11 @@ suite("well-known types refused", () => {
     {
       json: '{"forTime":"1.0000000001s"}',
       message: /^kinds\.WellKnown\.forTime: expected a google\.protobuf\.Duration/,
+    },
+    {
+      json: '{"forTime":"1s and more"}',
+      message:
+        'kinds.WellKnown.forTime: expected a google.protobuf.Duration such as "1.5s", got "1s and more"',
     },
     {
       json: '{"details":[]}',

@@ -64,6 +64,26 @@ suite("a connection pauses", () => {
   });
 });
 
+suite("a body that waits for an interceptor", () => {
+  test("has its whole time when reading goes on", async () => {
+    const token = Promise.withResolvers<undefined>();
+    const memory = new MemoryServer({
+      endpoints: { "A.Echo": echo },
+      interceptors: [{ name: "wait", before: () => token.promise }],
+      limits: { bodyTimeoutMs: 5_000, bodyProgressMs: 5_000 },
+    });
+    const peer = memory.connect();
+    const whole = request("A.Echo", '"a long body"');
+    peer.send(whole.subarray(0, whole.length - 5));
+    await memory.clock.advance(60_000);
+    token.resolve(undefined);
+    await memory.clock.advance(4_999);
+    assert.equal(peer.waiting, 0);
+    peer.send(whole.subarray(whole.length - 5));
+    assert.equal((await peer.reply()).body.trim(), '"a long body"');
+  });
+});
+
 suite("a connection idles", () => {
   test("from the end of its last call, not from its beginning", async () => {
     const gate = gated();

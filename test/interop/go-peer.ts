@@ -11,7 +11,6 @@ export const VERSIONS = ["v4", "v5"] as const;
 export type Version = (typeof VERSIONS)[number];
 
 export const CODECS = ["json", "proto", "json-rpc", "proto-rpc"] as const;
-export type GoCodec = (typeof CODECS)[number];
 
 // v5 warns of its unverified default in parts that no test uses.
 const ENV = { MICRO_TLS_SECURE: "true" };

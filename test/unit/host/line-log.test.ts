@@ -122,7 +122,8 @@ suite("a line for a terminal", () => {
   test("colours the level only, and a field can't", () => {
     const { lines, logger } = logTo({ format: "text", colour: true });
     logger.emit("peer.refused", { peer: "\u001b[31mred" });
-    assert.match(lines[0] ?? "", /^00:00:00\.000Z \u001b\[33mwarn \u001b\[0m peer\.refused/);
+    const [line = ""] = lines;
+    assert.ok(line.startsWith("00:00:00.000Z \u001b[33mwarn \u001b[0m peer.refused"), line);
     assert.match(lines[0] ?? "", /peer=\\u001b\[31mred/);
   });
 });

@@ -1,7 +1,7 @@
 /**
  * Bodies that nobody should send. Whatever arrives, a codec answers with a value or with an
  * `AgentError`, and a value that it read it can write and read again. How the cost grows with the
- * size of hostile bodies is in `test/bench/codec.ts`; here they only have to be answered.
+ * size of hostile bodies is in `test/bench/wire-codec.ts`; here they only have to be answered.
  */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";

@@ -204,10 +204,11 @@ export class Agent implements AsyncDisposable {
     this.#phase = "draining";
     this.#stopping.abort(stopping);
     log.log.emit("agent.draining", { connections: this.#rooms.inbound.listener.open });
-    await notifier.stopping("finishing open calls");
+    const told = notifier.stopping("finishing open calls");
     const timer = clock.setTimer(drainTimeoutMs, () => this.#givenUp.abort(stopping));
     await this.#running?.disposeAsync();
     timer.cancel();
+    await told;
     log.log.emit("agent.stopped");
     log.close();
   }

@@ -14,7 +14,9 @@ suite("documents made from tables", () => {
 
   test("a check writes nothing and names what is missing", () => {
     const stale = makePages(root, true);
-    assert.deepEqual(stale, ["docs/configuration.md", "docs/errors.md", "docs/events.md"]);
+    for (const page of ["cli", "configuration", "errors", "events"]) {
+      assert.ok(stale.includes(`docs/${page}.md`), `${page} in ${stale.join(", ")}`);
+    }
     assert.deepEqual(makePages(root, true), stale);
   });
 

@@ -78,6 +78,11 @@ export class FakeClock implements Clock {
     await settle();
   }
 
+  /** Time passes but no timer runs, as when the process was not scheduled for a while. */
+  skip(ms: number): void {
+    this.#step(ms);
+  }
+
   /** A jump of the wall clock, as at the first NTP answer; spans do not notice. */
   jump(ms: number): void {
     this.#wallMs += ms;

@@ -71,8 +71,6 @@ export async function runAttempts<T>(
     if (waitMs === undefined) throw result.error;
     noteRetry(plan, context, { node, attempts, waitMs, code: result.error.code });
     if (waitMs > 0) await limit.sleep(waitMs);
-    // The error that made us wait says more than "time is up".
-    if (limit.ended !== undefined) throw limit.ended === "deadline" ? result.error : aborted(plan);
   }
 }
 
@@ -92,10 +90,6 @@ export function endError(
   return new AgentError("ERR_RPC_CANCELLED", `${what}: given up while waiting for ${waitedFor}`, {
     cause: limit.reason,
   });
-}
-
-function aborted(plan: AttemptsPlan<unknown>): AgentError {
-  return endError(plan.what, plan.limit, "aborted", "the next attempt");
 }
 
 async function nodesOf(

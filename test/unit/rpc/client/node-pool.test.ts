@@ -125,6 +125,22 @@ suite("pool of connections to a node", () => {
     assert.equal(dialer.peers.length, 2);
   });
 
+  test("also when the timer that closes old ones is late", async () => {
+    const { client, clock, dialer } = fakeClient({ options: { poolTtlMs: 1000 } });
+    await client.call("greeter", "A.b", {});
+    clock.skip(1000);
+    await client.call("greeter", "A.b", {});
+    await settle();
+    assert.deepEqual(
+      dialer.peers.map((peer) => [peer.requests.length, peer.ended]),
+      [
+        [1, true],
+        [1, false],
+      ],
+    );
+    assert.equal(client.status.pools[0]?.open, 1);
+  });
+
   test("one that grows too old during its call is closed after it", async () => {
     const { client, clock, dialer } = fakeClient({ script: silent, options: { poolTtlMs: 1000 } });
     const [call] = start(client, 1);

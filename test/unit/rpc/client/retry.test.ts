@@ -242,6 +242,36 @@ suite("attempts of a call", () => {
     );
   });
 
+  test("a node that answers 503 is not asked again while another is left", async () => {
+    const { client, clock } = fakeClient({
+      script: (request, peer) => {
+        if (request.headers.get("host") === "127.0.0.1:1001") {
+          peer.error('{"id":"g","code":503,"detail":"down","status":""}');
+        } else peer.json({});
+      },
+      addresses: ["127.0.0.1:1001", "127.0.0.1:1002"],
+    });
+    for (let index = 0; index < 20; index += 1) {
+      const call = client.call("greeter", "A.b", {}, { idempotent: true });
+      await clock.advance(100);
+      await call;
+    }
+    assert.ok(client.status.retries > 0, "the first node was tried");
+    assert.deepEqual(client.status.resting, [], "it answers, so it does not rest");
+  });
+
+  test("an address that the caller gave does not rest: nothing chooses among such", async () => {
+    const { client, clock } = fakeClient({
+      plan: () => new AgentError("ERR_RPC_CONNECT", "refused"),
+    });
+    const call = assert.rejects(client.call("any", "A.b", {}, { address: "127.0.0.1:9" }), {
+      code: "ERR_RPC_CONNECT",
+    });
+    await clock.advance(100);
+    await call;
+    assert.deepEqual(client.status.resting, []);
+  });
+
   test("when every node refuses, the error is the last one's", async () => {
     const { client, clock } = fakeClient({
       plan: () => new AgentError("ERR_RPC_CONNECT", "connection refused"),
@@ -290,6 +320,7 @@ suite("attempts of a call", () => {
     await clock.advance(500);
     assert.equal((await call).attempts, 2);
     assert.equal(dialer.peers[0]?.requests[0]?.headers.get("timeout"), "300000000");
+    assert.equal(clock.timers, 1, "only the sweep of idle connections");
     await settle();
     assert.equal(dialer.peers[0]?.ended, true);
   });

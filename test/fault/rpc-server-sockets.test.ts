@@ -222,7 +222,10 @@ suite("on TCP", () => {
       last = made;
       await new Promise((resolve) => setImmediate(resolve));
     }
-    assert.ok(made > 0 && made < 5_000, `${made} of 5,000 were made: the kernel's buffers, no more`);
+    assert.ok(
+      made > 0 && made < 5_000,
+      `${made} of 5,000 were made: the kernel's buffers, no more`,
+    );
     socket.resume();
     for (let n = 0; n < 5_000; n++) assert.equal((await peer.reply()).bytes.length, 10_000);
     assert.ok((await peer.reply()).eos);
@@ -276,8 +279,7 @@ suite("on TCP", () => {
     );
     await until(
       () =>
-        server.server.counters.connectionsTotal === 100 &&
-        server.server.counters.connections === 0,
+        server.server.counters.connectionsTotal === 100 && server.server.counters.connections === 0,
     );
     assert.equal(server.server.counters.requests, server.server.counters.errors);
     assert.equal(server.clock.timers, 0);

@@ -281,6 +281,18 @@ suite("streams are bounded", () => {
     assert.equal((await b.reply()).body.trim(), '"now"');
   });
 
+  test("a stream that was refused is refused once, whatever its peer still sends", async () => {
+    const server = new MemoryServer({
+      endpoints: { "A.Chat": echoStream, "A.Echo": echo },
+      limits: { maxStreams: 0 },
+    });
+    const peer = server.connect();
+    peer.send(Buffer.concat([message("1", "0"), message("1", "1"), message("1", "2"), eos("1")]));
+    peer.send(request("A.Echo", '"next"'));
+    assert.equal((await peer.reply()).error?.code, 503);
+    assert.equal((await peer.reply()).body.trim(), '"next"');
+  });
+
   test("a handler that does not read stops the connection's reading; nothing is lost", async () => {
     const go = Promise.withResolvers<void>();
     const lazy = stream({

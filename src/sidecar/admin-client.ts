@@ -65,20 +65,26 @@ export class AdminClient {
   ): AsyncGenerator<MessageBytes> {
     const { request, response } = this.#open("POST", "/v1/stream", signal);
     request.write(`${JSON.stringify(formatCall(call))}\n`);
-    const sending = send(request, bodies, call);
-    // Awaited below; until then a failure must not count as unhandled.
-    sending.catch(() => undefined);
-    for await (const line of readLines(await response, MAX_ANSWER_BYTES)) {
-      const members = parseObject(line);
-      if (members["error"] !== undefined) throw parseError(members);
-      if (members["end"] === true) {
-        request.destroy();
-        return;
+    let broken: { readonly thrown: unknown } | undefined;
+    // What our own side could not send ends the stream; the agent would wait for it for ever.
+    send(request, bodies, call).catch((thrown: unknown) => {
+      broken = { thrown };
+      request.destroy();
+    });
+    try {
+      for await (const line of readLines(await response, MAX_ANSWER_BYTES)) {
+        const members = parseObject(line);
+        if (members["error"] !== undefined) throw parseError(members);
+        if (members["end"] === true) return;
+        yield parseBody(members);
       }
-      yield parseBody(members);
+      throw lost(undefined, signal);
+    } catch (thrown) {
+      if (broken !== undefined) throw (broken as { readonly thrown: unknown }).thrown;
+      throw lost(thrown, signal);
+    } finally {
+      request.destroy();
     }
-    await sending;
-    throw new AgentError("ERR_RPC_CONNECTION_LOST", "the agent ended the stream without a word");
   }
 
   async #ask(
@@ -90,7 +96,11 @@ export class AdminClient {
     const { request, response } = this.#open(method, path, signal);
     request.end(body);
     const chunks: Uint8Array[] = [];
-    for await (const chunk of (await response) as AsyncIterable<Uint8Array>) chunks.push(chunk);
+    try {
+      for await (const chunk of (await response) as AsyncIterable<Uint8Array>) chunks.push(chunk);
+    } catch (thrown) {
+      throw lost(thrown, signal);
+    }
     const members = parseObject(Buffer.concat(chunks).toString("utf8"));
     if (members["error"] !== undefined) throw parseError(members);
     return members;
@@ -143,6 +153,19 @@ export class AdminClient {
       },
     );
   }
+}
+
+/** Errors of ours as they are; Node's, when the socket broke off, in our words. */
+function lost(thrown: unknown, signal: AbortSignal | undefined): unknown {
+  if (thrown instanceof AgentError) return thrown;
+  if (signal?.aborted === true) return signal.reason;
+  return new AgentError(
+    "ERR_RPC_CONNECTION_LOST",
+    "the agent ended the connection without a word",
+    {
+      cause: thrown,
+    },
+  );
 }
 
 async function send(

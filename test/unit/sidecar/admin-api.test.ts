@@ -321,6 +321,41 @@ suite("control socket: streams", () => {
     assert.deepEqual(replies, ['"a"'], api.name);
   });
 
+  test("what could not be read on our side ends it, and the agent hears of it", async () => {
+    const agent = new FakeAgent();
+    await using api = await started(agent);
+    const answered = Promise.withResolvers<void>();
+    async function* broken(): AsyncGenerator<Uint8Array> {
+      yield bytes('"a"');
+      await answered.promise;
+      throw new RangeError("no more paper");
+    }
+    const stream = new AdminClient(path).stream(ECHO, broken(), NEVER);
+    await assert.rejects(async () => {
+      for await (const reply of stream) {
+        assert.equal(text(reply), '"a"', api.name);
+        answered.resolve();
+      }
+    }, /no more paper/);
+    assert.equal(((await agent.aborted.promise) as AgentError).code, "ERR_RPC_CANCELLED");
+  });
+
+  test("an agent that is killed ends it with an error", async () => {
+    await using server = createServer((socket) => {
+      socket.once("data", () => {
+        socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        socket.destroySoon();
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(path, resolve));
+    async function* open(): AsyncGenerator<Uint8Array> {
+      yield bytes('"a"');
+      await new Promise(() => undefined);
+    }
+    const stream = new AdminClient(path).stream(ECHO, open(), NEVER);
+    await assert.rejects(stream.next(), { code: "ERR_RPC_CONNECTION_LOST" });
+  });
+
   test("ends when the agent stops", async () => {
     const agent = new FakeAgent();
     const api = await started(agent);

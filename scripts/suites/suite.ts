@@ -21,6 +21,7 @@ export interface Suite {
 
 const bin = (name: string): string => `node_modules/.bin/${name}`;
 const node = process.execPath;
+const colours = process.stdout.isTTY ? [] : ["--colors=off"];
 
 /** Tests that run single executables, packages and the unit file. */
 const PACKAGING = ["packaging", "single-executable", "arm64"].map(
@@ -32,7 +33,7 @@ export const SUITES: readonly Suite[] = [
     name: "format",
     asks: "Is the code formatted and free of what the linter knows?",
     quick: true,
-    commands: [[node, bin("biome"), "ci", "--error-on-warnings"]],
+    commands: [[node, bin("biome"), "ci", "--error-on-warnings", ...colours]],
   },
   {
     name: "types",

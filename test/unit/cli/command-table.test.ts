@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { suite, test } from "node:test";
 import { GLOBAL_OPTIONS } from "#src/cli/command.ts";
 import { COMMANDS } from "#src/cli/command-table.ts";
@@ -24,7 +25,7 @@ suite("command table", () => {
       assert.match(command.summary, /^[a-z].*[^.]$/);
       assert.ok(command.examples.length > 0, "has an example");
       for (const [name, { doc }] of Object.entries(command.options)) {
-        assert.match(name, /^[a-z][a-z-]*$/);
+        assert.match(name, /^[a-z][a-z0-9-]*$/);
         assert.notEqual(doc, "");
         assert.ok(!(name in GLOBAL_OPTIONS), `--${name} is global`);
       }
@@ -52,6 +53,11 @@ suite("command table", () => {
     }
     for (const { code, meaning } of EXIT_CODES) assert.ok(page.includes(`| ${code} |`), meaning);
   });
+});
+
+test("docs/json-output.md speaks of every command", () => {
+  const page = readFileSync("docs/json-output.md", "utf8");
+  for (const { name } of COMMANDS) assert.ok(page.includes(`\`${name}`), name);
 });
 
 test("the table of exit codes holds every code once", () => {

@@ -1,0 +1,159 @@
+/** Commands that ask the agent, against a control socket with a made-up agent behind it. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, suite, test } from "node:test";
+import { AgentError } from "#src/base/errors.ts";
+import { SILENT } from "#src/base/log.ts";
+import { COMMANDS } from "#src/cli/command-table.ts";
+import { formatStatus } from "#src/cli/commands/status.ts";
+import { runCommandLine } from "#src/cli/dispatch.ts";
+import { systemRandom } from "#src/host/random.ts";
+import { AdminApi } from "#src/sidecar/admin-api.ts";
+import { FakeAgent, STATUS } from "../../fakes/admin-operations.ts";
+import { FakeOutput, FakeTerminal } from "../../fakes/terminal.ts";
+
+let directory = "";
+let agent: FakeAgent;
+let api: AdminApi;
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), "commands-"));
+  writeFileSync(
+    join(directory, "microedge.toml"),
+    '[tls]\ncert = "a"\nkey = "b"\nca = "c"\n[control]\nsocket = "s"\n',
+  );
+  agent = new FakeAgent();
+  api = new AdminApi({
+    path: join(directory, "s"),
+    operations: agent,
+    log: SILENT,
+    random: systemRandom,
+  });
+  await api.start(new AbortController().signal);
+});
+afterEach(async () => {
+  await api[Symbol.asyncDispose]();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+async function run(words: readonly string[], stdin = "") {
+  const terminal = new FakeTerminal(directory);
+  terminal.stdin = (async function* () {
+    yield Buffer.from(stdin);
+  })();
+  const all = [...words, "--config", "microedge.toml"];
+  const code = await runCommandLine(all, COMMANDS, terminal);
+  return { code, out: terminal.stdout.text, err: terminal.stderr.text };
+}
+
+suite("commands that ask the agent", () => {
+  test("call sends what was typed", async () => {
+    const words = ["call", "s", "A.B", '{"a":1}', "--timeout", "250ms", "--metadata", "k=v"];
+    assert.deepEqual(await run(words), { code: 0, out: '{"a":1}\n', err: "" });
+    const [sent] = agent.calls;
+    assert.deepEqual(sent, {
+      call: {
+        service: "s",
+        endpoint: "A.B",
+        codec: "json",
+        metadata: new Map([["k", "v"]]),
+        timeoutMs: 250,
+      },
+      body: '{"a":1}',
+    });
+  });
+
+  test("call reads - from stdin, without the line end that echo adds", async () => {
+    assert.equal((await run(["call", "s", "A.B", "-"], '{"a":1}\n')).code, 0);
+    assert.deepEqual(JSON.parse(agent.calls[0]?.body ?? ""), { a: 1 });
+  });
+
+  test("call --json holds reply, metadata, span and node", async () => {
+    const { out } = await run(["call", "s", "A.B", "{}", "--json"]);
+    assert.equal(
+      out,
+      '{"schema":1,"command":"call","ok":true,"body":"{}","metadata":{"x-seen":"yes"},"durationMs":7,"node":"127.0.0.1:40001"}\n',
+    );
+  });
+
+  test("an error of the agent comes with its own hint", async () => {
+    agent.failure = new AgentError("ERR_RPC_DEADLINE", "too slow", {
+      fields: { fix: "ask sooner" },
+    });
+    const { code, err } = await run(["call", "s", "A.B"]);
+    assert.equal(code, 1);
+    assert.equal(err, "microedge call: too slow\n  fix: ask sooner\n  code: ERR_RPC_DEADLINE\n");
+  });
+
+  test("a stream prints a document per reply", async () => {
+    const { out, code } = await run(
+      ["call", "s", "A.B", "--stream", "--json"],
+      '{"a":1}\n\n{"a":2}',
+    );
+    assert.equal(code, 0);
+    assert.deepEqual(
+      out
+        .trim()
+        .split("\n")
+        .map((line) => (JSON.parse(line) as { body: string }).body),
+      ['{"a":1}', '{"a":2}'],
+    );
+  });
+
+  test("reload says what changed", async () => {
+    assert.equal(
+      (await run(["reload"])).out,
+      "in force now: log.level\nat the next start: rpc.listen\n",
+    );
+  });
+
+  test("services and config show --running", async () => {
+    assert.match((await run(["services"])).out, /^greeter .*\n {2}Greeter\.Hello +read$/m);
+    assert.match(
+      (await run(["config", "show", "--running"])).out,
+      /^rpc\.listen +127\.0\.0\.1:0 +file/m,
+    );
+  });
+});
+
+suite("status", () => {
+  const text = (change: Partial<typeof STATUS>, nowMs = Date.UTC(2026, 5, 1)): string =>
+    formatStatus({ ...STATUS, ...change }, new FakeOutput(), nowMs);
+
+  test("a good agent", () => {
+    assert.equal(
+      text({}),
+      [
+        "agent          greeter 1.2.3, process 42",
+        "state          ready",
+        "up             1 d 1 h, since 2026-06-01T00:00:00Z",
+        "configuration  /etc/microedge/microedge.toml",
+        "listens        127.0.0.1:40001",
+        "peers          enforce, TLS 1.3 or newer, 3 connected",
+        "certificate    CN=device-7, issued by CN=development CA",
+        "               ends in 61 days (2026-08-01T00:00:00Z), serial 0A0B",
+        "counted        calls 17, errors 2",
+        "memory         41.0 MB resident, 6.0 MB heap",
+        "handlers       greeter: /etc/microedge/greeter.mjs",
+      ].join("\n"),
+    );
+  });
+
+  test("what is wrong is said", () => {
+    const listener = { address: "192.0.2.1:1", listen: undefined, waitingFor: "EADDRNOTAVAIL" };
+    const shown = text(
+      {
+        state: "waiting",
+        listener,
+        tls: { ...STATUS.tls, refused: "bad key" },
+        warnings: ["INSECURE: x"],
+      },
+      Date.UTC(2026, 8, 1),
+    );
+    assert.match(shown, /^listens +waits for 192\.0\.2\.1:1: EADDRNOTAVAIL$/m);
+    assert.match(shown, /ENDED 31 days ago/);
+    assert.match(shown, /^TLS files +newer ones not in use: bad key$/m);
+    assert.match(shown, /^warning +INSECURE: x$/m);
+  });
+});

@@ -38,6 +38,9 @@ export class Child implements AsyncDisposable {
       env: { ...process.env, ...options.env },
       stdio: "pipe",
     });
+    // A test process that ends early must not leave it behind.
+    const kill = (): boolean => this.#child.kill("SIGKILL");
+    process.once("exit", kill);
     // A child that has stopped reading is not this test's concern: its exit code tells.
     this.#child.stdin?.on("error", () => undefined);
     if (options.stdin !== undefined) this.#child.stdin?.end(options.stdin);
@@ -48,6 +51,7 @@ export class Child implements AsyncDisposable {
         this.#wake();
       });
       this.#child.once("close", (code, signal) => {
+        process.off("exit", kill);
         this.#result = {
           code: code ?? signal ?? "SIGKILL",
           stdout: this.stdout.join("\n"),

@@ -34,5 +34,6 @@ export function closeGracefully(
   });
   socket.once("end", () => socket.destroySoon());
   socket.end(lastWords);
+  // Its former reader may have paused it.
   socket.resume();
 }

@@ -152,6 +152,9 @@ suite("servers that are believed", () => {
       return reused;
     };
     assert.deepEqual([await visit(), await visit()], [false, true]);
+    await visit();
+    assert.equal(await visit(), true, "there is a session to forget");
+    await visit();
     own.replace(await pki.material("client-2"));
     assert.equal(await visit(), false);
   });

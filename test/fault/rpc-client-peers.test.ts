@@ -249,6 +249,22 @@ suite("bytes that nobody asked for", () => {
 const REFUSAL =
   '{"id":"microedge","code":401,"detail":"client certificate expired 3 days ago","status":"Unauthorized"}';
 
+suite("a reply before the whole request was read", () => {
+  test("is the reply, and the connection is not used again", async () => {
+    const { client, dialer } = fakeClient({
+      script: (_request, peer) => peer.json(dialer.peers.length),
+    });
+    assert.equal(await client.call("greeter", "A.b", {}), 1);
+    dialer.peers[0]?.socket.pause();
+    const early = client.call("greeter", "A.b", { pad: "x".repeat(300_000) }, { timeoutMs: 1000 });
+    await settle();
+    dialer.peers[0]?.error('{"id":"g","code":413,"detail":"too large","status":""}');
+    await assert.rejects(early, { code: "ERR_RPC_REMOTE", message: /^413/ });
+    assert.equal(await client.call("greeter", "A.b", {}), 2);
+    assert.equal(client.status.unsolicited, 0);
+  });
+});
+
 suite("a call that is not idempotent", () => {
   const lost: readonly {
     why: string;

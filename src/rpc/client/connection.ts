@@ -147,8 +147,10 @@ export class ClientConnection {
   /** The chunk is read to its end: only now is it known whether anything came after the reply. */
   #afterReply(): void {
     if (this.#reader.phase !== "idle") this.#unsolicited = true;
-    if (this.#unsolicited || this.#closeAfterReply) {
-      this.#close(this.#refusal ?? this.#lost("sent what nobody had asked for"));
+    // An answer before the peer has read the whole request (a 413, say): it may never read the rest.
+    const early = this.#socket.writableLength > 0;
+    if (this.#unsolicited || this.#closeAfterReply || early) {
+      this.#close(this.#refusal ?? this.#lost("can't be used again"));
       return;
     }
     this.#answered = false;

@@ -70,7 +70,15 @@ class UnaryAttempt<T> implements Waiter, Exchange {
       this.#timer = clock.setTimer(timeoutMs, () => this.#onEnd("deadline"));
     }
     connection.firstMetadata ??= this.#plan.metadata;
-    connection.send(this.#plan.formatRequest(), this);
+    let request: Uint8Array;
+    try {
+      request = this.#plan.formatRequest();
+    } catch (thrown) {
+      connection.abort(); // unused, but no longer in the pool
+      this.refused(asAgentError(thrown, "writing the request failed"));
+      return;
+    }
+    connection.send(request, this);
   }
 
   refused(error: AgentError): void {

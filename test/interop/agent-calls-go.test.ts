@@ -235,7 +235,7 @@ for (const version of VERSIONS) {
 
       test(`${codec}: a chat that fails`, async () => {
         const { code, stderr, texts } = await chat(codec, ["n0", "fail"]);
-        assert.equal(code, 1);
+        assert.equal(code, 1, stderr);
         assert.match(stderr, /500.*chat failed.*greeter\.chat/);
         assert.deepEqual(texts, ["chat n0"]);
       });

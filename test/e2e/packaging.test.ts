@@ -167,7 +167,7 @@ suite("the build", () => {
   test("gives the same bytes a second time, wherever they go", async () => {
     const again = await run(
       [process.execPath, "scripts/build.ts", "--deb", "--verify-reproducible"],
-      { cwd: ROOT, timeoutMs: 300_000 },
+      { cwd: ROOT, timeoutMs: 800_000 },
     );
     assert.equal(again.code, 0, `${again.stdout}\n${again.stderr}`);
     assert.equal(again.stdout.match(/^ {2}same /gm)?.length, 8, again.stdout);

@@ -27,8 +27,8 @@ export class StreamInbox<R> {
     return this.#queue.length >= this.#size;
   }
 
+  /** Not after the end. */
   push(reply: R): void {
-    if (this.#end !== undefined) return;
     const reader = this.#readers.shift();
     if (reader !== undefined) reader.resolve({ done: false, value: reply });
     else this.#queue.push(reply);

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { AgentError } from "#src/base/errors.ts";
+import { plainShape } from "#src/rpc/client/plain-shape.ts";
 import { isRemoteError } from "#src/rpc/client/remote-error.ts";
 import { EchoSchema } from "#src/services/gen/agent_pb.ts";
+import type { JsonValue } from "#src/wire/codec/json-value.ts";
 import { messageShape } from "#src/wire/codec/message-shape.ts";
 import { fakeClient } from "../../../fakes/dialer-client.ts";
 import {
@@ -34,7 +36,7 @@ async function collect(replies: AsyncIterable<unknown>): Promise<unknown[]> {
 
 suite("Client.stream: messages", () => {
   test("opens, sends and ends as go-micro does", async () => {
-    const { client, dialer } = fakeClient({ script: ownChat });
+    const { client, clock, dialer } = fakeClient({ script: ownChat });
     const chat = client.stream("greeter", "Greeter.Chat", { metadata: { "X-Site": "7" } });
     await chat.send(1);
     await chat.send(2);
@@ -60,6 +62,7 @@ suite("Client.stream: messages", () => {
     await settle();
     assert.equal(peer?.ended, true);
     assert.equal(chat.node, "127.0.0.1:1001");
+    assert.equal(clock.timers, 0);
   });
 
   test("lock step: receive one, send the next", async () => {
@@ -116,6 +119,19 @@ suite("Client.stream: messages", () => {
     assert.equal(client.status.streamsOpen, 0);
     assert.equal(await chat.receive(), undefined);
     await assert.rejects(chat.send(2), { code: "ERR_RPC_STREAM_ENDED" });
+  });
+});
+
+suite("Client.stream: closed with replies unread", () => {
+  test("they are dropped", async () => {
+    const { client, dialer } = fakeClient({ script: goChat });
+    const chat = client.stream("greeter", "Greeter.Chat");
+    await chat.send(1);
+    await chat.send(2);
+    await settle();
+    assert.equal(dialer.peers[0]?.requests.length, 3);
+    await chat.close();
+    assert.equal(await chat.receive(), undefined);
   });
 });
 
@@ -209,6 +225,7 @@ suite("Client.stream: ends", () => {
     await settle();
     assert.equal(await chat.receive(), "late");
     await clock.advance(99);
+    assert.equal(client.status.streamsOpen, 1);
     const next = assert.rejects(chat.receive(), {
       code: "ERR_RPC_DEADLINE",
       message: /read its replies before the end/,
@@ -323,11 +340,21 @@ suite("Client.stream: pace", () => {
       },
       options: { streamInbox: 8 },
     });
-    const chat = client.stream("greeter", "Greeter.Count");
+    let decoded = 0;
+    const counting = {
+      ...plainShape,
+      fromJson: (value: JsonValue): unknown => {
+        decoded += 1;
+        return value;
+      },
+    };
+    const shapes = { request: plainShape, response: counting };
+    const chat = client.stream("greeter", "Greeter.Count", shapes);
     await chat.send("go");
     for (let turn = 0; turn < 50; turn += 1) await settle();
     const [socket] = dialer.sockets;
     assert.equal(socket?.isPaused(), true);
+    assert.equal(decoded, 8, "no more replies are taken from one piece than the queue holds");
     const far = dialer.peers[0]?.socket;
     assert.ok((far?.writableLength ?? 0) > 0, "the far end is held back");
     assert.deepEqual(

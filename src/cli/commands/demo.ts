@@ -60,7 +60,7 @@ export const demoCommand = command({
         EXIT.no,
       );
     }
-    return report.result({ steps }, () => NEXT);
+    return report.result({ steps }, () => `${NEXT}\n\nmicroedge is ${programOf(terminal)} here.`);
   },
 });
 
@@ -72,6 +72,11 @@ What to type next, for an agent that stays:
   printf '[tls]\\ncert = "pki/gateway.crt"\\nkey = "pki/gateway.key"\\nca = "pki/ca.crt"\\n' > microedge.toml
   microedge run --config microedge.toml
   microedge call microedge Agent.Echo '{"text":"hello"}' --config microedge.toml   # in another terminal`;
+
+/** What a person types: the single executable, or the launcher beside the bundle. */
+function programOf({ self }: Terminal): string {
+  return (self.at(-1) ?? "").replace(/\.cjs$/, "");
+}
 
 function failureText(thrown: unknown): string {
   const { message, hint } = describe(thrown);

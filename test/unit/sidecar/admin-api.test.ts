@@ -40,7 +40,12 @@ beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "control-"));
   path = join(directory, "control.sock");
 });
-afterEach(() => rmSync(directory, { recursive: true, force: true }));
+/** Stopped after each test, also when it fails half-way. */
+const running: AdminApi[] = [];
+afterEach(async () => {
+  for (const api of running.splice(0)) await api[Symbol.asyncDispose]();
+  rmSync(directory, { recursive: true, force: true });
+});
 
 async function started(agent = new FakeAgent(), maxRequestBytes?: number): Promise<AdminApi> {
   const api = new AdminApi({
@@ -51,6 +56,7 @@ async function started(agent = new FakeAgent(), maxRequestBytes?: number): Promi
     ...(maxRequestBytes === undefined ? {} : { maxRequestBytes }),
   });
   await api.start(NEVER);
+  running.push(api);
   return api;
 }
 

@@ -79,6 +79,10 @@ suite("writeFileSet", () => {
     const results = await Promise.allSettled(sets.map((set) => writeFileSet(directory, set)));
     const winners = results.filter(({ status }) => status === "fulfilled");
     assert.equal(winners.length, 1);
+    const losers = results.flatMap((result) =>
+      result.status === "rejected" ? [(result.reason as { code?: unknown }).code] : [],
+    );
+    assert.deepEqual(losers, ["ERR_FILE_EXISTS", "ERR_FILE_EXISTS"]);
     for (const file of readdirSync(directory)) {
       assert.match(readFileSync(join(directory, file), "utf8"), /^(key|certificate)[123]$/);
     }

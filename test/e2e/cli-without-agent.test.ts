@@ -44,7 +44,7 @@ suite("01 version and help", () => {
 
   test("no colour in a pipe", async () => {
     const { stdout } = await microedge("doctor");
-    assert.doesNotMatch(stdout, /\u001b/);
+    assert.ok(!stdout.includes("\u001b"));
   });
 
   test("a reader that goes away is no error of ours", async () => {

@@ -105,8 +105,7 @@ export class ChunkedBody {
   #onLine(line: string): void {
     if (this.#stage === "size") this.#onSize(line);
     else if (this.#stage === "trailers") this.#onTrailer(line);
-    else if (line.length > 0) throw malformed("chunk is longer than its size");
-    else this.#stage = "size";
+    else this.#stage = "size"; // two bytes at most: the line can only be empty
   }
 
   #onSize(line: string): void {

@@ -68,6 +68,21 @@ const BAD_FRAMING: readonly BadCase[] = [
   { why: "sign", bytes: head("Content-Length: +3"), error: /is not a number of digits/ },
   { why: "negative", bytes: head("Content-Length: -3"), error: /is not a number of digits/ },
   { why: "hexadecimal", bytes: head("Content-Length: 0x3"), error: /is not a number of digits/ },
+  {
+    why: "the octet after 9",
+    bytes: head("Content-Length: 3:"),
+    error: /is not a number of digits/,
+  },
+  {
+    why: "the octet before 0",
+    bytes: head("Content-Length: 3/"),
+    error: /is not a number of digits/,
+  },
+  {
+    why: "framing in odd spelling is framing all the same",
+    bytes: head("cONTENT-lENGTH: 3\r\ntRANSFER-eNCODING: chunked"),
+    error: /both Content-Length and Transfer-Encoding/,
+  },
   { why: "fraction", bytes: head("Content-Length: 3.0"), error: /is not a number of digits/ },
   { why: "underscore", bytes: head("Content-Length: 1_0"), error: /is not a number of digits/ },
   {

@@ -119,6 +119,11 @@ const GOOD_REPLIES: readonly GoodCase[] = [
     ],
   },
   {
+    why: "interim replies are counted for each reply",
+    bytes: `${"HTTP/1.1 100 Continue\r\n\r\n".repeat(8)}HTTP/1.1 204 No Content\r\n\r\n`.repeat(2),
+    messages: [message("204 No Content", {}, ""), message("204 No Content", {}, "")],
+  },
+  {
     why: "chunked",
     bytes: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
     messages: [message("200 OK", { "transfer-encoding": "chunked" }, "x")],

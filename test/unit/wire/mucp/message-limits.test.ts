@@ -164,6 +164,12 @@ const CASES: readonly { why: string; bytes: string; error: RegExp | undefined; b
       bodies: 0,
     },
     {
+      why: "trailers that are too long together",
+      bytes: `${chunked}0\r\nA: ${"x".repeat(100)}\r\nB: ${"x".repeat(100)}\r\n\r\n`,
+      error: TOO_LARGE,
+      bodies: 0,
+    },
+    {
       why: "as many trailers as the head left",
       bytes: `${chunked}0\r\nA:\r\nB:\r\nC:\r\n\r\n`,
       error: undefined,

@@ -110,6 +110,11 @@ const GOOD_REQUESTS: readonly GoodCase[] = [
     messages: [message("POST / close", { connection: "x" }, "")],
   },
   {
+    why: "and is not taken back by another",
+    bytes: "POST / HTTP/1.1\r\nConnection: close\r\nConnection: keep-alive\r\n\r\n",
+    messages: [message("POST / close", { connection: "close" }, "")],
+  },
+  {
     why: "a word that only contains close is another word",
     bytes: "POST / HTTP/1.1\r\nConnection: closed\r\n\r\n",
     messages: [message("POST /", { connection: "closed" }, "")],
@@ -126,6 +131,11 @@ const GOOD_REQUESTS: readonly GoodCase[] = [
   },
 ];
 const CUT_SHORT: readonly BadCase[] = [
+  {
+    why: "LF CR LF ends no head",
+    bytes: "POST / HTTP/1.1\r\nA: b\n\r\n",
+    error: /ended in the head of a request/,
+  },
   {
     why: "in a start line",
     bytes: "POST / HT",
@@ -273,21 +283,29 @@ suite("MessageReader, what its owner sees", () => {
     assert.throws(() => reader.resume(sink), bug);
   });
 
-  test("a dead reader says the same again and holds nothing", () => {
-    const reader = requestReader();
-    const sink = { onHead: keep, onMessage: (): void => undefined };
-    const first = (): void =>
-      reader.push(Buffer.from("POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"), sink);
-    let error: unknown;
-    try {
-      first();
-    } catch (thrown) {
-      error = thrown;
-    }
-    assert.ok(isAgentError(error, "ERR_WIRE_MESSAGE"));
-    assert.throws(() => reader.push(Buffer.from("POST / HTTP/1.1\r\n\r\n"), sink), error);
-    assert.equal(reader.buffered, 0);
-  });
+  for (const { where, pieces } of [
+    { where: "a head", pieces: ["POST / HT", "TP/9.9\r\n"] },
+    { where: "a body in chunks", pieces: [chunked("1\r\nx"), "y\r\n"] },
+    { where: "a chunk line", pieces: [chunked("1;abc"), "\0\r\n"] },
+  ]) {
+    test(`a reader that died in ${where} says the same again and holds nothing`, () => {
+      const reader = requestReader();
+      const sink = { onHead: keep, onMessage: (): void => undefined };
+      const [first = "", second = ""] = pieces;
+      reader.push(Buffer.from(first), sink);
+      assert.ok(reader.buffered > 0);
+      let error: unknown;
+      try {
+        reader.push(Buffer.from(second), sink);
+      } catch (thrown) {
+        error = thrown;
+      }
+      assert.ok(isAgentError(error, "ERR_WIRE_MESSAGE"));
+      assert.equal(reader.buffered, 0);
+      assert.throws(() => reader.push(Buffer.from("POST / HTTP/1.1\r\n\r\n"), sink), error);
+      assert.equal(reader.buffered, 0);
+    });
+  }
 
   test("being pushed from within its sink is a bug that shows", () => {
     const reader = requestReader();

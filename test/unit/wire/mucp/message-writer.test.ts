@@ -77,7 +77,7 @@ suite("formatRequest and formatReply", () => {
     { value: "a\tb", wire: "a\tb", why: "a tab may stand" },
     { value: "a\r\nEvil: b", wire: "a  Evil: b", why: "line ends become spaces" },
     { value: "a\nb\rc", wire: "a b c", why: "either of them" },
-    { value: "\0\x01\x1b\x7f", wire: "    ", why: "and all other control characters" },
+    { value: "\0\x01\x1b\x1f\x7f", wire: "     ", why: "and all other control characters" },
     { value: "é\n✓", wire: "é ✓", why: "UTF-8 stays" },
     { value: "\ud800x", wire: "\ufffdx", why: "half a pair can't be written" },
     { value: "", wire: "", why: "empty" },

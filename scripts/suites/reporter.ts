@@ -1,6 +1,6 @@
 /**
  * Reporter for node:test (Node.js documentation, "Custom reporters"): prints only what failed or
- * was left out, and writes the totals as JSON to the file that MICROEDGE_TOTALS names.
+ * was left out, and writes the totals as JSON to the file that TEST_TOTALS names.
  */
 import { writeFileSync } from "node:fs";
 import { relative } from "node:path";
@@ -42,6 +42,6 @@ export default async function* reporter(source: AsyncIterable<TestEvent>): Async
       yield `  FAILED: ${data.name} (${where})\n${inspect(cause).replace(/^/gm, "    ")}\n`;
     }
   }
-  const { MICROEDGE_TOTALS } = process.env;
-  if (MICROEDGE_TOTALS !== undefined) writeFileSync(MICROEDGE_TOTALS, JSON.stringify(totals));
+  const { TEST_TOTALS } = process.env;
+  if (TEST_TOTALS !== undefined) writeFileSync(TEST_TOTALS, JSON.stringify(totals));
 }

@@ -27,8 +27,8 @@ export function runSuite(root: string, suite: Suite, options: RunOptions): Suite
   const { CI: _, ...env } = process.env;
   const settings = {
     ...env,
-    ...(options.full ? { MICROEDGE_TEST_FULL: "1" } : {}),
-    ...(options.strict ? { MICROEDGE_TEST_STRICT: "1" } : {}),
+    ...(options.full ? { TEST_FULL: "1" } : {}),
+    ...(options.strict ? { TEST_STRICT: "1" } : {}),
   };
   const succeeds = (command: readonly [string, ...string[]]): boolean => {
     const [program, ...args] = command;
@@ -76,7 +76,7 @@ function runFiles(root: string, suite: Suite, env: NodeJS.ProcessEnv): Totals {
       "--test-reporter-destination=stdout",
       ...files,
     ],
-    { cwd: root, stdio: "inherit", env: { ...env, MICROEDGE_TOTALS: totalsFile } },
+    { cwd: root, stdio: "inherit", env: { ...env, TEST_TOTALS: totalsFile } },
   );
   const totals: Totals = JSON.parse(readFileSync(totalsFile, "utf8"));
   if (totals.passed + totals.failed === 0) {

@@ -1,17 +1,17 @@
 /**
  * What a test needs from the machine, beside Node.js. Where it is missing the test is left out with
- * the reason; under MICROEDGE_TEST_STRICT=1 (CI) nothing is, and the test fails for want of it.
+ * the reason; under TEST_STRICT=1 (CI) nothing is, and the test fails for want of it.
  */
 import { spawnSync } from "node:child_process";
 
-const { MICROEDGE_TEST_STRICT, MICROEDGE_TEST_FULL } = process.env;
+const { TEST_STRICT, TEST_FULL } = process.env;
 
 /** Whether the long tests run whole. */
-export const FULL = MICROEDGE_TEST_FULL === "1";
+export const FULL = TEST_FULL === "1";
 
 /** `false` when it is there or must be; otherwise the reason for node:test's `skip`. */
 export function without(what: string, isThere: boolean): string | false {
-  return isThere || MICROEDGE_TEST_STRICT === "1" ? false : `${what} is missing on this machine`;
+  return isThere || TEST_STRICT === "1" ? false : `${what} is missing on this machine`;
 }
 
 /** Whether a program is on the PATH. */

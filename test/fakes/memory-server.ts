@@ -13,6 +13,7 @@ import { unlimited } from "#src/rpc/interceptors/rate-limit.ts";
 import { EndpointTable } from "#src/rpc/server/endpoint-table.ts";
 import { MucpServer } from "#src/rpc/server/mucp-server.ts";
 import type { ServerLimits } from "#src/rpc/server/server-limits.ts";
+import type { PeerConnection } from "#src/transport/peer-connection.ts";
 import { type MicroError, parseMicroError } from "#src/wire/mucp/error.ts";
 import type { ResponseHead } from "#src/wire/mucp/message.ts";
 import { responseReader } from "#src/wire/mucp/message-reader.ts";
@@ -146,9 +147,10 @@ export class MemoryServer {
     });
   }
 
-  connect(peer: Principal = principal()): RawPeer {
+  connect(peer: Principal = principal(), listener: Pick<PeerConnection, "setIdle"> = {}): RawPeer {
     const [near, far] = duplexPair();
-    this.server.handle({ socket: near as unknown as Socket, principal: peer, alpn: "http/1.1" });
+    const socket = near as unknown as Socket;
+    this.server.handle({ socket, principal: peer, alpn: "http/1.1", ...listener });
     return new RawPeer(far);
   }
 }

@@ -41,6 +41,8 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due {
   dueAt = Number.POSITIVE_INFINITY;
 
   readonly #socket: Socket;
+  /** Tells the listener, which closes the longest idle when it needs a place. */
+  readonly #setIdle: ((idle: boolean) => void) | undefined;
   readonly #owner: ConnectionOwner;
   readonly #reader: MessageReader<RequestHead>;
   readonly #reading: ReadingLimits;
@@ -68,6 +70,7 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due {
     this.log = log.with({ peer: principalName(principal), remote: principal.remote });
     this.nowMs = context.clock.monotonicMs();
     this.#socket = socket;
+    this.#setIdle = peer.setIdle;
     this.#owner = owner;
     this.outbox = new Outbox(socket, context.clock, () => this.workChanged());
     this.#reader = requestReader(context.limits);
@@ -118,7 +121,10 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due {
     if (this.#inRead || this.#closed) return; // the end of the read looks at everything
     this.nowMs = this.context.clock.monotonicMs();
     this.#order.release();
-    if (!this.busy) this.#reading.becameIdle(this.nowMs);
+    if (!this.busy) {
+      this.#reading.becameIdle(this.nowMs);
+      if (!this.#finishing) this.#setIdle?.(this.#reader.phase === "idle");
+    }
     this.#settle();
   }
 
@@ -206,6 +212,7 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due {
     this.#inRead = false;
     this.outbox.uncork();
     this.#reading.afterRead(phase, this.#completed, received, this.nowMs);
+    if (!this.#finishing) this.#setIdle?.(phase === "idle" && !this.busy);
     this.#settle();
   }
 

@@ -177,3 +177,36 @@ suite("a connection ends with work open", () => {
     await peer.untilEnd();
   });
 });
+
+suite("a connection tells the listener when it is idle", () => {
+  const told = (): {
+    readonly says: boolean[];
+    readonly peer: { setIdle(idle: boolean): void };
+  } => {
+    const says: boolean[] = [];
+    return { says, peer: { setIdle: (idle) => says.push(idle) } };
+  };
+
+  test("after each answer, not before the first request, not amid a message or a call", async () => {
+    const gate = gated();
+    const memory = new MemoryServer({ endpoints: { "A.Wait": gate.endpoint, "A.Echo": echo } });
+    const { says, peer: extra } = told();
+    const peer = memory.connect(undefined, extra);
+    await settle();
+    assert.deepEqual(says, []);
+    peer.send(request("A.Echo", "1"));
+    await peer.reply();
+    assert.deepEqual(says.at(-1), true, "answered");
+    const whole = request("A.Wait", "1");
+    peer.send(whole.subarray(0, 20));
+    await settle();
+    assert.deepEqual(says.at(-1), false, "half a head");
+    peer.send(whole.subarray(20));
+    await settle();
+    assert.deepEqual(says.at(-1), false, "a call is open");
+    gate.open(1);
+    await peer.reply();
+    await settle();
+    assert.deepEqual(says.at(-1), true, "answered late");
+  });
+});

@@ -116,6 +116,9 @@ export class AdminClient {
       method,
       path,
       agent: false,
+      // The agent must not close when it has answered: a stream may end from its side while we still
+      // write, and a broken pipe would lose the answer that already lies in the socket.
+      headers: { connection: "keep-alive" },
       ...(signal === undefined ? {} : { signal }),
     });
     const response = new Promise<IncomingMessage>((resolve, reject) => {

@@ -15,6 +15,9 @@ export interface CertificateSummary {
   readonly fingerprint: string;
 }
 
+/** The one role of a peer that was let in without passing every check. */
+export const UNVERIFIED_ROLE = "unverified";
+
 export interface Principal {
   /** `true` only if OpenSSL's verdict and every check of ours were good. */
   readonly verified: boolean;
@@ -26,7 +29,12 @@ export interface Principal {
   readonly ipAddresses: readonly string[];
   /** `undefined` when the peer sent no certificate. */
   readonly certificate: CertificateSummary | undefined;
-  /** Roles by which decisions are made; `unverified` is the only one of an unverified peer. */
+  /**
+   * The trust domains whose bundles vouch for the certificate; the empty name is the domain of `tls.ca`.
+   * Empty for an unverified peer.
+   */
+  readonly trustDomains: readonly string[];
+  /** Roles that do not depend on the policy; `unverified` is the only one of an unverified peer. */
   readonly roles: readonly string[];
   /** Remote address and port, as `host:port`, for logs. */
   readonly remote: string;

@@ -26,6 +26,7 @@ const PRINCIPAL: Principal = {
   dnsNames: [],
   ipAddresses: [],
   certificate: undefined,
+  trustDomains: [""],
   roles: [],
   remote: "127.0.0.1:1",
   refusal: undefined,

@@ -29,6 +29,7 @@ export function principal(over: Partial<Principal> = {}): Principal {
     dnsNames: [],
     ipAddresses: [],
     certificate: undefined,
+    trustDomains: [""],
     roles: [],
     remote: "127.0.0.1:1",
     refusal: undefined,

@@ -4,17 +4,17 @@
  */
 import { AgentError } from "../../base/errors.ts";
 import { principalName } from "../../base/principal.ts";
-import type { Policy } from "../../guard/default-policy.ts";
+import type { Policy } from "../../guard/policy.ts";
 import type { Interceptor } from "../interceptor.ts";
 
-/** Refuses with `ERR_ACL_DENIED` (403) what the policy does not allow. */
+/** Refuses what the policy does not allow: `ERR_ACL_UNAUTHENTICATED` (401) or `ERR_ACL_DENIED` (403). */
 export function authorize(policy: Policy): Interceptor {
   return {
     name: "authorize",
     before(call) {
-      const decision = policy.decide(call.peer, call.kind, call.endpoint);
+      const decision = policy.decide(call.peer, call);
       if (decision.allowed) return undefined;
-      return new AgentError("ERR_ACL_DENIED", decision.reason, {
+      return new AgentError(decision.code, decision.reason, {
         fields: { peer: principalName(call.peer), kind: call.kind },
       });
     },

@@ -2,7 +2,7 @@
  * The one order of interceptors: log, deadline, rate limit, authorize. Log sees everything; a call
  * without time left costs nothing more; a flood is cut before decisions are made about it.
  */
-import type { Policy } from "../../guard/default-policy.ts";
+import type { Policy } from "../../guard/policy.ts";
 import type { Clock } from "../../host/clock.ts";
 import type { Interceptor } from "../interceptor.ts";
 import { authorize } from "./authorize.ts";

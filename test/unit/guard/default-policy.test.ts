@@ -12,6 +12,7 @@ const principals: fc.Arbitrary<Principal> = fc.record({
   dnsNames: fc.array(fc.domain(), { maxLength: 2 }),
   ipAddresses: fc.array(fc.ipV4(), { maxLength: 2 }),
   certificate: fc.constant(undefined),
+  trustDomains: fc.subarray(["", "partner.org"]),
   // also roles that a bug elsewhere might give
   roles: fc.subarray(["unverified", "admin", "writer", "*"]),
   remote: fc.constant("127.0.0.1:1"),
@@ -28,7 +29,7 @@ suite("defaultPolicy", () => {
         fc.string(),
         (who, kind, name) => {
           seen.add(kind);
-          const decision = defaultPolicy.decide(who, kind, name);
+          const decision = defaultPolicy.decide(who, { service: "s", kind, endpoint: name });
           assert.equal(decision.allowed, kind === "read");
         },
       ),
@@ -39,7 +40,8 @@ suite("defaultPolicy", () => {
   test("a refusal says what kind of endpoint it was and names no peer", () => {
     fc.assert(
       fc.property(principals, fc.constantFrom("write", "admin"), (who, kind) => {
-        const decision = defaultPolicy.decide({ ...who, cn: "SECRET-CN" }, kind, "A.B");
+        const target = { service: "s", kind, endpoint: "A.B" } as const;
+        const decision = defaultPolicy.decide({ ...who, cn: "SECRET-CN" }, target);
         assert.ok(!decision.allowed);
         assert.match(decision.reason, new RegExp(`A\\.B is a ${kind} endpoint`));
         assert.doesNotMatch(decision.reason, /SECRET-CN|spiffe/);

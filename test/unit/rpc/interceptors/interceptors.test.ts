@@ -14,6 +14,13 @@ import { FakeClock } from "../../../fakes/fake-clock.ts";
 import { principal } from "../../../fakes/memory-server.ts";
 import { RecordingLog } from "../../../fakes/recording-log.ts";
 
+const DENIED = {
+  allowed: false,
+  code: "ERR_ACL_DENIED",
+  reason: "no",
+  rule: "none",
+} as const;
+
 function call(over: Partial<Call> = {}): Call {
   return {
     service: "microedge",
@@ -50,9 +57,10 @@ suite("the order of interceptors", () => {
       },
     };
     const policy = {
+      standingOf: () => ({ roles: [], rules: [] }),
       decide: () => {
         asked.push("policy");
-        return { allowed: false as const, reason: "no" };
+        return { ...DENIED };
       },
     };
     const verdict = admit(interceptorsInOrder({ clock: new FakeClock(), limiter, policy }), call());
@@ -64,9 +72,10 @@ suite("the order of interceptors", () => {
     const asked: string[] = [];
     const limiter = { admit: () => Promise.resolve(undefined) };
     const policy = {
+      standingOf: () => ({ roles: [], rules: [] }),
       decide: () => {
         asked.push("policy");
-        return { allowed: false as const, reason: "no" };
+        return { ...DENIED };
       },
     };
     const verdict = admit(interceptorsInOrder({ clock: new FakeClock(), limiter, policy }), call());

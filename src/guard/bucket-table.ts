@@ -1,0 +1,146 @@
+/**
+ * Token buckets for many clients in a fixed piece of memory: 12 bytes a slot, {@link BYTES_PER_CLIENT}
+ * for each client of the stated capacity, and nothing for the garbage collector.
+ *
+ * A client's hash names two sets of eight slots, and a 32-bit tag by which it is told from others in
+ * them. It takes a slot in the emptier of the two: choosing between two keeps sets so even that at the
+ * stated capacity next to nobody finds both full (`docs/limits.md` has the figures).
+ *
+ * A bucket that is in use is never given to somebody else: whoever was thrown out would come back with
+ * a fresh burst, and a flood of new names would set everybody free. So a newcomer that finds no place
+ * shares the one overflow bucket with all others in its position; it is as strict as the bucket of one
+ * client. A bucket that is full again is free: forgetting it changes nothing.
+ */
+import { afterOne, type Pace, untilFit, withinLimit } from "./gcra.ts";
+
+const WAYS = 8;
+/** Share of the slots that the stated capacity fills; measured, see `test/unit/guard`. */
+const LOAD = 0.75;
+const SLOT_BYTES = 12;
+export const BYTES_PER_CLIENT = SLOT_BYTES / LOAD;
+export const MAX_CAPACITY = 262_144;
+
+const TWO_TO_32 = 2 ** 32;
+
+/** Where a client's bucket may lie; keep it with what stands for the client, and it is found at once. */
+export class BucketKey {
+  readonly tag: number;
+  readonly place: number;
+  /** Where it lay last. Not to be trusted without a look at the tag. */
+  slot = 0;
+
+  /** Halves of a keyed hash, as signed 32-bit numbers. */
+  constructor(hash: { readonly high: number; readonly low: number }) {
+    this.tag = hash.high;
+    this.place = hash.low;
+  }
+}
+
+export class BucketTable {
+  /** Clients for which there is room, as configured. */
+  readonly capacity: number;
+  /** Takes of clients that found no place and share the overflow bucket. */
+  evictions = 0;
+  readonly #sets: number;
+  readonly #tags: Int32Array;
+  readonly #fullAt: Float64Array;
+  /** Index of the bucket that is shared by those who found no place. */
+  readonly #overflow: number;
+
+  /** @param capacity 1 to {@link MAX_CAPACITY} clients. */
+  constructor(capacity: number) {
+    this.capacity = capacity;
+    this.#sets = Math.ceil(capacity / LOAD / WAYS);
+    this.#overflow = this.#sets * WAYS;
+    this.#tags = new Int32Array(this.#overflow + 1);
+    this.#fullAt = new Float64Array(this.#overflow + 1);
+  }
+
+  get bytes(): number {
+    return this.#tags.byteLength + this.#fullAt.byteLength;
+  }
+
+  /** Buckets that are not full at the moment; looks at all of them. */
+  used(nowMs: number): number {
+    let used = 0;
+    for (const fullAt of this.#fullAt) if (fullAt > nowMs) used++;
+    return used;
+  }
+
+  /** The slot of a client whose key was kept. */
+  find(key: BucketKey, nowMs: number): number {
+    const { tag, slot } = key;
+    if (this.#tags[slot] === tag && slot !== this.#overflow) return slot;
+    const found = this.locate(tag, key.place, nowMs);
+    // a kept overflow slot would outlive the crowd that led to it
+    if (found !== this.#overflow) key.slot = found;
+    return found;
+  }
+
+  /** The slot of a client, a free one, or the overflow bucket. Changes no bucket. */
+  locate(tag: number, place: number, nowMs: number): number {
+    const tags = this.#tags;
+    const first = this.#setOf(place);
+    for (let slot = first; slot < first + WAYS; slot++) if (tags[slot] === tag) return slot;
+    const second = this.#setOf(remixed(place));
+    for (let slot = second; slot < second + WAYS; slot++) if (tags[slot] === tag) return slot;
+    return this.#settle(tag, first, second, nowMs);
+  }
+
+  /** Milliseconds until a call fits; 0: it fits now. */
+  untilFit(slot: number, pace: Pace, nowMs: number): number {
+    const fullAt = this.#fullAt[slot] ?? 0;
+    const sane = withinLimit(fullAt, pace, nowMs);
+    if (sane !== fullAt) this.#fullAt[slot] = sane;
+    return untilFit(sane, pace, nowMs);
+  }
+
+  /** Spends one call, whether it fits or not. Returns a receipt for {@link giveBack}. */
+  spend(slot: number, pace: Pace, nowMs: number): number {
+    const after = afterOne(this.#fullAt[slot] ?? 0, pace, nowMs);
+    this.#fullAt[slot] = after;
+    return after;
+  }
+
+  /** Takes one call back that waited and will not run, unless somebody has queued up behind it. */
+  giveBack(slot: number, pace: Pace, receipt: number): void {
+    if (this.#fullAt[slot] === receipt) this.#fullAt[slot] = receipt - pace.intervalMs;
+  }
+
+  #setOf(place: number): number {
+    return (((place >>> 0) * this.#sets) / TWO_TO_32 >>> 0) * WAYS;
+  }
+
+  #settle(tag: number, first: number, second: number, nowMs: number): number {
+    const one = this.#freeIn(first, nowMs);
+    const two = this.#freeIn(second, nowMs);
+    const count = Math.max(one.count, two.count);
+    if (count === 0) {
+      this.evictions++;
+      return this.#overflow;
+    }
+    const slot = one.count >= two.count ? one.slot : two.slot;
+    this.#tags[slot] = tag;
+    this.#fullAt[slot] = 0;
+    return slot;
+  }
+
+  /** Free slots of a set, and one of them. */
+  #freeIn(set: number, nowMs: number): { readonly count: number; readonly slot: number } {
+    let count = 0;
+    let free = set;
+    for (let slot = set; slot < set + WAYS; slot++) {
+      if ((this.#fullAt[slot] ?? 0) > nowMs) continue;
+      count++;
+      free = slot;
+    }
+    return { count, slot: free };
+  }
+}
+
+/** Another number from the same 32 bits, every bit depending on all (the finisher of MurmurHash3). */
+function remixed(place: number): number {
+  let mixed = Math.imul(place ^ (place >>> 16), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return mixed ^ (mixed >>> 16);
+}

@@ -23,16 +23,26 @@ export function changeConfig(old: LoadedConfig, fresh: LoadedConfig): ConfigChan
   const isLive = (key: string): boolean => LIVE_KEYS.has(key);
   return {
     inForce: {
-      config: { ...old.config, ...liveSections(old, fresh), ...liveLists(old, fresh) },
+      config: {
+        ...old.config,
+        ...liveSections(old, fresh),
+        ...liveLists(old, fresh),
+        acl: fresh.config.acl,
+      },
       settings: [
         ...old.settings.filter(({ key }) => !isLive(keyOrList(key))),
         ...fresh.settings.filter(({ key }) => isLive(keyOrList(key))),
       ],
       warnings: fresh.warnings,
     },
-    applied: changed.filter(isLive),
+    applied: [...changed.filter(isLive), ...sectionChange(old, fresh)],
     needRestart: changed.filter((key) => !isLive(key)),
   };
+}
+
+/** An `[acl]` section that came or went changes every decision, also when it is empty. */
+function sectionChange(old: LoadedConfig, fresh: LoadedConfig): readonly string[] {
+  return (old.config.acl === undefined) === (fresh.config.acl === undefined) ? [] : ["acl"];
 }
 
 /** A list changes as a whole, so it is live only if each of its keys is. */
@@ -47,6 +57,9 @@ const LIVE_KEYS: ReadonlySet<string> = new Set([
     Object.entries(rows).flatMap(([key, row]) => (row.live ? [`${section}.${key}`] : [])),
   ),
 ]);
+
+/** A policy is taken whole, with its lists. */
+const { acl: _, ...RULELESS_SECTIONS } = SECTIONS;
 
 /** `handlers` for `handlers[0].module`. */
 function keyOrList(key: string): string {
@@ -65,8 +78,8 @@ function changedKeys(old: readonly Setting[], fresh: readonly Setting[]): readon
 
 function liveSections(old: LoadedConfig, fresh: LoadedConfig): Values {
   return Object.fromEntries(
-    Object.entries<Rows>(SECTIONS).map(([section, rows]) => {
-      const name = section as keyof typeof SECTIONS;
+    Object.entries<Rows>(RULELESS_SECTIONS).map(([section, rows]) => {
+      const name = section as keyof typeof RULELESS_SECTIONS;
       const [before, after] = [old.config[name] as Values, fresh.config[name] as Values];
       const values = Object.entries(rows).map(([key, row]) => {
         const property = camelKey(key);
@@ -78,7 +91,7 @@ function liveSections(old: LoadedConfig, fresh: LoadedConfig): Values {
 }
 
 function liveLists(old: LoadedConfig, fresh: LoadedConfig): Values {
-  const of = (name: keyof typeof LISTS): LoadedConfig["config"] =>
+  const of = (name: "registry.static" | "handlers"): LoadedConfig["config"] =>
     LIVE_LISTS.has(name) ? fresh.config : old.config;
   return {
     registry: { static: of("registry.static").registry.static },

@@ -26,6 +26,8 @@ export interface Setting {
 
 export interface Reading {
   readonly settings: ReadonlyMap<string, Setting>;
+  /** Top-level tables that stand in the file, also empty ones. */
+  readonly tables: ReadonlySet<string>;
   /** Number of items of each list. */
   readonly lengths: ReadonlyMap<string, number>;
   readonly problems: readonly ConfigProblem[];
@@ -57,6 +59,7 @@ export function readConfig(
 
 class ConfigReader implements Reading {
   readonly settings = new Map<string, Setting>();
+  readonly tables = new Set<string>();
   readonly lengths = new Map<string, number>();
   readonly problems: ConfigProblem[] = [];
   readonly warnings: ConfigProblem[] = [];
@@ -87,6 +90,7 @@ class ConfigReader implements Reading {
   }
 
   #readTop(name: string, value: TomlValue): void {
+    this.tables.add(name);
     const rows = own(SECTION_ROWS, name);
     const list = own(LIST_ROWS, name);
     if (list !== undefined) this.#readList(name, list, value);

@@ -78,6 +78,19 @@ const version = text({
   allowed: "at most 64 letters, digits or any of . _ + -",
   pattern: /^[A-Za-z0-9._+-]{0,64}$/,
 });
+const trustDomainName = text({
+  allowed: "a trust domain: 1 to 255 of a-z 0-9 . - _",
+  pattern: /^[a-z0-9._-]{1,255}$/,
+});
+const roleName = text({
+  allowed: "1 to 64 letters, digits, dots, hyphens or underscores",
+  pattern: /^[A-Za-z0-9._-]{1,64}$/,
+});
+/** What it has to look like, and what it means with the others, `config-acl.ts` checks. */
+const words = text({
+  allowed: "1 to 2048 characters without control characters",
+  pattern: /^[^\p{Cc}]{1,2048}$/u,
+});
 const hostName = text({
   allowed: "a host name or an IP address",
   pattern: /^[A-Za-z0-9][A-Za-z0-9._:-]{0,252}$/,
@@ -239,6 +252,16 @@ export const SECTIONS = {
       "Codec of outbound calls that name none.",
     ),
   },
+  acl: {
+    own_trust_domain: optional(
+      trustDomainName,
+      "SPIFFE trust domain of tls.ca. When set, tls.ca vouches for SPIFFE IDs of this domain only. An [acl] section, also an empty one, denies what no rule allows; see docs/access.md.",
+      {
+        ...LIVE,
+        defaultDoc: "none: tls.ca vouches for every SPIFFE ID that no [[acl.trust_domain]] owns",
+      },
+    ),
+  },
   log: {
     level: row(
       choice(["debug", "info", "warn", "error"]),
@@ -265,6 +288,58 @@ export const LISTS = {
       LIVE,
     ),
     version: row(version, "latest", "Version of the service, if several run side by side.", LIVE),
+  },
+  "acl.peer": {
+    cn: optional(words, "Common name of the peer's certificate, the whole of it.", LIVE),
+    spiffe: optional(
+      words,
+      'SPIFFE ID of the peer; "/*" at its end stands for one or more further segments: "spiffe://example.org/*" is every ID of the domain.',
+      LIVE,
+    ),
+    dns: optional(words, "A DNS name among the certificate's alternative names.", LIVE),
+    sha256: optional(
+      words,
+      "SHA-256 fingerprint of the certificate: 64 hexadecimal digits, colons allowed.",
+      LIVE,
+    ),
+    trust_domain: optional(
+      trustDomainName,
+      "With cn and dns: the trust domain that must vouch for the name.",
+      { ...LIVE, defaultDoc: "that of tls.ca" },
+    ),
+    roles: required(
+      listOf(roleName),
+      "Roles of the peer; it has those of every rule that means it.",
+      true,
+    ),
+  },
+  "acl.role": {
+    name: required(
+      roleName,
+      'Name for [[acl.peer]]. "unverified" is the role of peers that tls.verify = "observe" lets in.',
+      true,
+    ),
+    allow: required(
+      listOf(words),
+      'Endpoints: "service/Handler.Method", with * for any part: "microedge/Debug.*", "microedge/*", "*/*".',
+      true,
+    ),
+    kinds: optional(
+      listOf(choice(["read", "write", "admin"])),
+      "Kinds of endpoints that the patterns give.",
+      {
+        ...LIVE,
+        defaultDoc: "all for an endpoint named without *, read for a pattern with *",
+      },
+    ),
+  },
+  "acl.trust_domain": {
+    name: required(trustDomainName, "SPIFFE trust domain, or any name for cn and dns rules.", true),
+    ca: required(
+      path(),
+      "Its trust bundle, PEM: roots and the intermediate authorities that issue the peers' certificates.",
+      true,
+    ),
   },
   handlers: {
     module: required(path(), "JavaScript module that exports register(sdk)."),

@@ -6,6 +6,7 @@
  */
 import { dirname, join, resolve } from "node:path";
 import { AgentError, errorText } from "../base/errors.ts";
+import { type AclConfig, readAcl } from "./config-acl.ts";
 import { ConfigError, type ConfigProblem, sortProblems } from "./config-problem.ts";
 import { type Reading, readConfig, type Setting, valuesOf } from "./config-reader.ts";
 import { applyRules, type Verification } from "./config-rules.ts";
@@ -19,9 +20,11 @@ const CONTROL_SOCKET_NAME = "control.sock";
 export const MAX_SOCKET_PATH_BYTES = 107;
 const MAX_FILE_CHARACTERS = 1_048_576;
 
-export interface AgentConfig extends SectionValues {
+export interface AgentConfig extends Omit<SectionValues, "acl"> {
   readonly registry: { readonly static: readonly ListItem<"registry.static">[] };
   readonly handlers: readonly ListItem<"handlers">[];
+  /** `undefined` without an `[acl]` section. */
+  readonly acl: AclConfig | undefined;
   /** Certificate, key and trust bundle files; `undefined` only with `rpc.insecure_plaintext`. */
   readonly tlsFiles: TlsFiles | undefined;
   readonly verification: Verification;
@@ -128,6 +131,7 @@ export function parseConfig(
     problems,
     warnings,
   });
+  const acl = readAcl(reading, problems);
   const controlSocketPath = controlSocket(reading, file, place);
   if (Buffer.byteLength(controlSocketPath) > MAX_SOCKET_PATH_BYTES) {
     const line = reading.settings.get("control.socket")?.line;
@@ -139,7 +143,7 @@ export function parseConfig(
   }
   if (problems.length > 0) throw new ConfigError(file, problems);
   return {
-    config: build(reading, verification, controlSocketPath, file),
+    config: { ...build(reading, verification, controlSocketPath, file), acl },
     settings: [...reading.settings.values()],
     warnings: sortProblems(warnings),
   };
@@ -165,10 +169,10 @@ function build(
   verification: Verification,
   controlSocketPath: string,
   file: string,
-): AgentConfig {
+): Omit<AgentConfig, "acl"> {
   const sections = Object.fromEntries(
     Object.entries(SECTIONS).map(([section, rows]) => [section, valuesOf(reading, section, rows)]),
-  ) as unknown as SectionValues; // the reader filled every row of the table with a value of its kind
+  ) as unknown as Omit<SectionValues, "acl">; // the reader filled every row of the table with a value of its kind
   const items = <L extends keyof typeof LISTS>(name: L): ListItem<L>[] =>
     Array.from(
       { length: reading.lengths.get(name) ?? 0 },

@@ -19,9 +19,12 @@ suite("JSON Schema for editors", () => {
     const table = schema.properties?.[section];
     test(`[${section}] knows the parser's keys and no others`, () => {
       const aliases = Object.values(rows).flatMap((row) => row.aliases as readonly string[]);
+      const lists = Object.keys(LISTS).flatMap((name) =>
+        name.startsWith(`${section}.`) ? [name.slice(section.length + 1)] : [],
+      );
       assert.deepEqual(
         Object.keys(table?.properties ?? {}).sort(),
-        [...Object.keys(rows), ...aliases].sort(),
+        [...Object.keys(rows), ...aliases, ...lists].sort(),
       );
       assert.equal(table?.additionalProperties, false);
     });

@@ -70,11 +70,10 @@ export class BucketTable {
   /** The slot of a client whose key was kept. */
   find(key: BucketKey, nowMs: number): number {
     const { tag, slot } = key;
-    if (this.#tags[slot] === tag && slot !== this.#overflow) return slot;
-    const found = this.locate(tag, key.place, nowMs);
-    // a kept overflow slot would outlive the crowd that led to it
-    if (found !== this.#overflow) key.slot = found;
-    return found;
+    if (this.#tags[slot] === tag) return slot;
+    // the overflow bucket has no client's tag: whoever was sent there looks for a place the next time
+    key.slot = this.locate(tag, key.place, nowMs);
+    return key.slot;
   }
 
   /** The slot of a client, a free one, or the overflow bucket. Changes no bucket. */
@@ -108,7 +107,7 @@ export class BucketTable {
   }
 
   #setOf(place: number): number {
-    return (((place >>> 0) * this.#sets) / TWO_TO_32 >>> 0) * WAYS;
+    return ((((place >>> 0) * this.#sets) / TWO_TO_32) >>> 0) * WAYS;
   }
 
   #settle(tag: number, first: number, second: number, nowMs: number): number {
@@ -121,7 +120,6 @@ export class BucketTable {
     }
     const slot = one.count >= two.count ? one.slot : two.slot;
     this.#tags[slot] = tag;
-    this.#fullAt[slot] = 0;
     return slot;
   }
 

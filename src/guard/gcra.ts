@@ -54,7 +54,7 @@ export function untilFit(fullAt: number, { intervalMs, burstMs }: Pace, nowMs: n
 
 /** The bucket after one call. */
 export function afterOne(fullAt: number, { intervalMs }: Pace, nowMs: number): number {
-  return (fullAt > nowMs ? fullAt : nowMs) + intervalMs;
+  return Math.max(fullAt, nowMs) + intervalMs;
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
  * `Debug.Health` and `Debug.Stats`, in the shapes of go-micro's Debug handler (`docs/wire.md`,
- * section 6): go-micro tools can ask an agent as they ask any service. The request's `service` field
+ * "Debug endpoints"): go-micro tools can ask an agent as any service. The request's `service` field
  * is accepted and ignored, as go-micro does; an unknown field is an error in JSON.
  */
 import { create } from "@bufbuild/protobuf";

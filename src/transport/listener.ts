@@ -6,7 +6,7 @@
  * start, above all an address in use, is an error at once.
  *
  * ALPN is as go-micro's server has it: nothing is negotiated, so a peer that offers `http/1.1`, `h2`
- * or nothing is served alike and none is cut off by an alert (docs/wire.md section 2).
+ * or nothing is served alike and none is cut off by an alert (`docs/wire.md`, "TLS").
  */
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";

@@ -2,7 +2,7 @@
  * Which endpoints this process serves, by service and `Handler.Method`.
  *
  * Unlike go-micro, a request for a service that is not served here is refused: stale registry records
- * would otherwise reach the wrong service unnoticed (`docs/wire.md`, section 8). A request that names
+ * would otherwise reach the wrong service unnoticed (`docs/wire.md`, "Defects"). A request that names
  * no service is served. The error texts are go-micro's own, where "service" means the part before the
  * dot; go-micro callers match on them.
  */

@@ -75,7 +75,7 @@ export class RequestRouter {
     };
   }
 
-  /** go-micro answers an event that nobody subscribes to with an empty 200 (`docs/wire.md`, 1.7). */
+  /** go-micro answers an event that nobody subscribes to with an empty 200 (`docs/wire.md`, "Events"). */
   #event(meta: RequestMeta): Receiver {
     this.#host.context.counters.eventsDropped++;
     this.#order.add({ reply: emptyReply(meta) });

@@ -1,5 +1,5 @@
 /**
- * One stream: messages in, messages out, an end from either side (`docs/wire.md`, section 1.6).
+ * One stream: messages in, messages out, an end from either side (`docs/wire.md`, "Streams").
  *
  * The message that opens a stream carries a body that go-micro discards, and so do we. Each reply is
  * encoded into bytes of its own: go-micro reuses one buffer and corrupts what is queued. The handler is

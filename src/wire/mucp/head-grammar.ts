@@ -42,10 +42,10 @@ const CR = 13;
 const REQUEST_LINE = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP\/(\d\.\d)$/;
 const STATUS_LINE = /^HTTP\/(\d\.\d) ([1-5]\d\d)(?: ([\t -~\x80-\xff]*))?$/;
 
-/** The line that go-micro always sends; any method and any target are as good (`docs/wire.md`). */
+/** The line that go-micro always sends; any method and target are as good (`docs/wire.md`, "Framing"). */
 const USUAL_REQUEST_LINE = "POST / HTTP/1.1";
 const USUAL_REQUEST = `${USUAL_REQUEST_LINE}\r\n`;
-/** Errors included (`docs/wire.md`). */
+/** Errors included (`docs/wire.md`, "Framing"). */
 const USUAL_STATUS_LINE = "HTTP/1.1 200 OK";
 const USUAL_REPLY = `${USUAL_STATUS_LINE}\r\n`;
 

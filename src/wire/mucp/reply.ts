@@ -1,6 +1,6 @@
 /**
  * A reply of go-micro's HTTP transport: the headers that ours has, and what theirs mean
- * (`docs/wire.md`, sections 1.2, 1.5, 1.6).
+ * (`docs/wire.md`, "Headers", "Errors", "Streams").
  *
  * Ours echoes `Content-Type`, `Micro-Id` and `Micro-Stream`, nothing else: go-micro echoes all headers
  * of a connection's first request in every reply, `Authorization` included. For the same reason no

@@ -1,6 +1,6 @@
 /**
  * A request of go-micro's HTTP transport: what its headers mean, and how to write them
- * (`docs/wire.md`, sections 1.2, 1.4, 1.6, 1.7). Method and target of the message mean nothing.
+ * (`docs/wire.md`, "Headers", "Legacy codecs", "Streams", "Events"). Method and target of the message mean nothing.
  */
 import type { Codec } from "../codec/codec.ts";
 import { codecFor } from "../codec/codecs.ts";

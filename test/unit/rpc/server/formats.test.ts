@@ -1,4 +1,4 @@
-/** The ways in which go-micro peers of all ages say the same call (`docs/wire.md`, 1.2 to 1.4, 1.7). */
+/** The ways in which go-micro peers of all ages say the same call (`docs/wire.md`, "Headers" to "Events"). */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";

@@ -35,6 +35,13 @@ export function explainChain(
   return problems;
 }
 
+/** The names in a bundle, as far as they fit into a sentence. */
+export function bundleWords(bundle: TrustBundle): string {
+  const names = bundle.slice(0, MAX_NAMES).map(({ summary }) => `"${summary.subject}"`);
+  const more = bundle.length > MAX_NAMES ? ` and ${bundle.length - MAX_NAMES} more` : "";
+  return `${names.join(", ")}${more}`;
+}
+
 function issuerOf(child: Certificate, candidates: readonly Certificate[]): Certificate | undefined {
   return candidates.find(
     ({ x509, publicKey }) => child.x509.checkIssued(x509) && child.x509.verify(publicKey),
@@ -80,11 +87,9 @@ function unknownAuthority(leaf: Certificate, last: Certificate, bundle: TrustBun
       fix: "find out which of the two authorities is the present one; put that one into the trust bundle and issue from it",
     };
   }
-  const names = bundle.slice(0, MAX_NAMES).map(({ summary }) => `"${summary.subject}"`);
-  const more = bundle.length > MAX_NAMES ? ` and ${bundle.length - MAX_NAMES} more` : "";
   return {
     cause,
-    words: `comes from an unknown authority: "${issuer}" is not in the trust bundle, which holds ${names.join(", ")}${more}`,
+    words: `comes from an unknown authority: "${issuer}" is not in the trust bundle, which holds ${bundleWords(bundle)}`,
     fix: "add that authority to the trust bundle, or issue from one that is there; if it is an intermediate, let the peer send it with its certificate",
   };
 }

@@ -3,7 +3,7 @@
  * *and* every check of ours passes. It never rests on the absence of one error code. Pure but for
  * OpenSSL's signature arithmetic.
  */
-import { explainChain } from "./chain-explanation.ts";
+import { bundleWords, explainChain } from "./chain-explanation.ts";
 import { type OpensslVerdict, problemOf } from "./openssl-verdict.ts";
 import { type CheckContext, findProblems, type Problem } from "./peer-checks.ts";
 import type { TrustBundle } from "./trust-bundle.ts";
@@ -42,17 +42,25 @@ export function judgementWords(role: "client" | "server", problems: readonly Pro
   );
 }
 
+/**
+ * TLS tells a client which authorities count here (RFC 8446 section 4.2.4), and Node gives no way to
+ * leave that out. Go's client then keeps a certificate of any other authority to itself, also when
+ * only the intermediate is missing: what its developer sees as "unknown authority" arrives as nothing.
+ */
+function noCertificate(role: PeerEvidence["role"], bundle: TrustBundle): Problem {
+  const none = `no ${role} certificate was sent`;
+  const fix = `configure the ${role} with a certificate and key that chain to the trust bundle`;
+  if (role === "server") return { cause: "no-certificate", words: none, fix };
+  return {
+    cause: "no-certificate",
+    words: `${none}; Go's client keeps back one that does not chain to ${bundleWords(bundle)}`,
+    fix: `${fix}; if it has one, compare its issuer with the bundle (unknown authority, mixed CAs), and let it send its intermediates`,
+  };
+}
+
 function problemsOf(evidence: PeerEvidence): Problem[] {
   const { certificate, verdict, sent, bundle, nowMs, role } = evidence;
-  if (certificate === undefined) {
-    return [
-      {
-        cause: "no-certificate",
-        words: `no ${role} certificate was sent`,
-        fix: `configure the ${role} with a certificate and key that chain to the trust bundle`,
-      },
-    ];
-  }
+  if (certificate === undefined) return [noCertificate(role, bundle)];
   const problems = findProblems(certificate, evidence);
   if (verdict.good) return problems;
   problems.push(...explainChain(certificate, sent, bundle, nowMs));

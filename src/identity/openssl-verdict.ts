@@ -56,6 +56,13 @@ const ROWS: Readonly<Record<string, { cause: ProblemCause; words: string; fix: s
     words: "has a chain that is too long",
     fix: "shorten the chain",
   },
+  // Node's name for every verdict that it has none for.
+  UNSPECIFIED: {
+    cause: "chain",
+    words:
+      "breaks a rule of its chain: a name constraint, or a critical extension that is not known",
+    fix: "check it with `openssl verify -CAfile BUNDLE -untrusted INTERMEDIATES CERTIFICATE`",
+  },
   CERT_REVOKED: { cause: "chain", words: "was revoked", fix: "issue the peer a new certificate" },
   EE_KEY_TOO_SMALL: { cause: "weak-key", words: "has a weak key", fix: "use ECDSA P-256" },
   CA_KEY_TOO_SMALL: {

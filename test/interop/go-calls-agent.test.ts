@@ -31,6 +31,17 @@ for (const version of VERSIONS) {
       await site[Symbol.asyncDispose]();
     });
 
+    // Go's client sends no certificate at all when the server does not name its authority.
+    test("a client of another authority reads why it is refused", async () => {
+      await using elsewhere = await makeSite();
+      const { cert, key } = await elsewhere.issue("stranger");
+      const { ca } = await site.issue("home");
+      const stranger = new GoClient(version, agent.listen, { cert, key, ca });
+      const { code, detail } = await stranger.error(...ECHO);
+      assert.equal(code, 401);
+      assert.match(detail, /no client certificate was sent; .*does not chain to "CN=/);
+    });
+
     for (const codec of CODECS) {
       const as = ["--codec", codec] as const;
 

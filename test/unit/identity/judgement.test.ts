@@ -32,7 +32,13 @@ suite("judgePeer", () => {
       {
         why: "no certificate, even with a good verdict: resumed sessions have that",
         change: { certificate: undefined },
-        words: "no client certificate was sent",
+        words:
+          /^no client certificate was sent; Go's client keeps back one that does not chain to "CN=Test CA"$/,
+      },
+      {
+        why: "a verdict that Node has no name for, such as a name constraint",
+        change: { verdict: { good: false, code: "UNSPECIFIED" } },
+        words: /^client certificate breaks a rule of its chain: a name constraint/,
       },
       {
         why: "a bad verdict of no known code: acceptance never rests on the absence of a code",

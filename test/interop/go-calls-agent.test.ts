@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { type AgentProcess, startAgent } from "../fakes/agent-process.ts";
+import { testPki } from "../fakes/certificates.ts";
 import { FULL } from "../fakes/needs.ts";
 import { makeSite, type Site } from "../fakes/site.ts";
 import { CODECS, GoClient, pairOf, VERSIONS } from "./go-peer.ts";
@@ -33,8 +34,9 @@ for (const version of VERSIONS) {
 
     // Go's client sends no certificate at all when the server does not name its authority.
     test("a client of another authority reads why it is refused", async () => {
-      await using elsewhere = await makeSite();
-      const { cert, key } = await elsewhere.issue("stranger");
+      const leaf = await (await testPki("Elsewhere CA")).issue("stranger");
+      const cert = await site.write("stranger.crt", leaf.certificatePem);
+      const key = await site.write("stranger.key", leaf.keyPem);
       const { ca } = await site.issue("home");
       const stranger = new GoClient(version, agent.listen, { cert, key, ca });
       const { code, detail } = await stranger.error(...ECHO);

@@ -47,6 +47,8 @@ export async function startAgent(
   running.use(outbound);
   const inbound = buildInbound(loaded.config, ports, source);
   const modules = await inbound.loadHandlers(outbound.client);
+  inbound.access.announce();
+  running.use(inbound.access);
   signal.throwIfAborted();
   const agent = new Agent(loaded, ports, { source, outbound, inbound, modules });
   await agent.start(running, signal);
@@ -87,6 +89,7 @@ export class Agent implements AsyncDisposable {
       apply: (config) => {
         ports.log.setLevel(config.log.level);
         rooms.outbound.registry.replace(staticRegistry(config));
+        rooms.inbound.access.replace(config.acl);
       },
       reloadFiles: async () => rooms.source?.reload(),
       statusText: () => this.#statusText(),

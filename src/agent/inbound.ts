@@ -2,7 +2,7 @@
  * The serving half of the agent: what it answers, the RPC server, and the listener that lets peers in.
  */
 import type { AgentError } from "../base/errors.ts";
-import { defaultPolicy } from "../guard/default-policy.ts";
+import type { Target } from "../guard/policy.ts";
 import type { TlsMaterialSource } from "../identity/tls-material.ts";
 import type { Client } from "../rpc/client/client.ts";
 import { interceptorsInOrder } from "../rpc/interceptors/order.ts";
@@ -17,6 +17,7 @@ import type { VerifyMode } from "../transport/verify-mode.ts";
 import { formatMicroError, microErrorOf } from "../wire/mucp/error.ts";
 import { formatReply } from "../wire/mucp/message-writer.ts";
 import { errorHeaders } from "../wire/mucp/reply.ts";
+import { Access } from "./access.ts";
 import type { AgentPorts } from "./agent-ports.ts";
 import type { AgentConfig } from "./config.ts";
 
@@ -24,6 +25,7 @@ export interface Inbound {
   readonly table: EndpointTable;
   readonly server: MucpServer;
   readonly listener: Listener;
+  readonly access: Access;
   /** Loads `[[handlers]]`; before the listener starts. @throws AgentError `ERR_HANDLER_MODULE`. */
   loadHandlers(client: Client): Promise<readonly LoadedModule[]>;
 }
@@ -38,10 +40,16 @@ export function buildInbound(
   const { log } = ports.log;
   const { service, rpc, limits } = config;
   const table = new EndpointTable(service.name);
+  const access = new Access(config.acl, { clock, log, served: () => targetsOf(table) });
   const server = new MucpServer({
     serviceName: service.name,
     table,
-    interceptors: interceptorsInOrder({ clock, limiter: unlimited, policy: defaultPolicy }),
+    interceptors: interceptorsInOrder({
+      clock,
+      limiter: unlimited,
+      policy: access.policy,
+      audit: access.audit,
+    }),
     clock,
     random,
     log,
@@ -72,9 +80,16 @@ export function buildInbound(
     table,
     server,
     listener,
+    access,
     loadHandlers: (client) =>
       loadHandlerModules(config.handlers, { table, serviceName: service.name, client, log }),
   };
+}
+
+function targetsOf(table: EndpointTable): readonly Target[] {
+  return table
+    .list()
+    .map(({ service, name, endpoint: { kind } }) => ({ service, endpoint: name, kind }));
 }
 
 function securityOf(config: AgentConfig, source: TlsMaterialSource | undefined): ListenerSecurity {

@@ -56,6 +56,10 @@ export const EVENTS = {
   "control.request.failed": { level: "warn", msg: "control request failed" },
   "watchdog.missed": { level: "error", msg: "agent did not answer itself in time" },
   "config.warning": { level: "warn", msg: "configuration deserves a look" },
+  "audit.allowed": { level: "info", msg: "call was allowed" },
+  "audit.denied": { level: "warn", msg: "call was denied" },
+  "audit.left_out": { level: "warn", msg: "decisions that the audit log had no room to name" },
+  "audit.policy": { level: "info", msg: "policy is in force" },
   "notify.failed": { level: "warn", msg: "systemd could not be notified" },
   "log.suppressed": { level: "warn", msg: "repeated events were left out" },
 } as const satisfies Record<string, { level: LogLevel; msg: string }>;

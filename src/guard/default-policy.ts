@@ -9,8 +9,7 @@
  */
 import type { Allowed, Policy } from "./policy.ts";
 
-const RULE = "no [acl] section: read only";
-const ALLOWED: Allowed = { allowed: true, rule: RULE };
+const ALLOWED: Allowed = { allowed: true, rule: undefined };
 
 export const defaultPolicy: Policy = {
   decide(principal, { kind, endpoint }) {
@@ -20,7 +19,7 @@ export const defaultPolicy: Policy = {
       allowed: false,
       code: "ERR_ACL_DENIED",
       reason: `${endpoint} is a ${kind} endpoint and ${peer} no role that may call it`,
-      rule: RULE,
+      rule: "without [acl] peers only read",
     };
   },
   standingOf: ({ roles }) => ({ roles, rules: [] }),

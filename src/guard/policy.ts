@@ -16,8 +16,8 @@ export interface Target {
 
 export interface Allowed {
   readonly allowed: true;
-  /** The rule that decided, for the audit log; never sent to a peer. */
-  readonly rule: string;
+  /** The rule that decided, for the audit log; never sent to a peer. `undefined`: there are no rules. */
+  readonly rule: string | undefined;
 }
 
 export interface Denied {

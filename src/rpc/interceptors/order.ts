@@ -2,6 +2,7 @@
  * The one order of interceptors: log, deadline, rate limit, authorize. Log sees everything; a call
  * without time left costs nothing more; a flood is cut before decisions are made about it.
  */
+import type { Audit } from "../../guard/audit.ts";
 import type { Policy } from "../../guard/policy.ts";
 import type { Clock } from "../../host/clock.ts";
 import type { Interceptor } from "../interceptor.ts";
@@ -14,8 +15,15 @@ export interface InterceptorParts {
   readonly clock: Clock;
   readonly limiter: RateLimiter;
   readonly policy: Policy;
+  /** `undefined`: decisions are not written down. */
+  readonly audit?: Audit | undefined;
 }
 
 export function interceptorsInOrder(parts: InterceptorParts): readonly Interceptor[] {
-  return [logCalls(), deadline(parts.clock), rateLimit(parts.limiter), authorize(parts.policy)];
+  return [
+    logCalls(),
+    deadline(parts.clock),
+    rateLimit(parts.limiter),
+    authorize(parts.policy, parts.audit),
+  ];
 }

@@ -103,7 +103,7 @@ suite("deadline", () => {
 
 suite("authorize", () => {
   test("turns a denial into ERR_ACL_DENIED with its reason", () => {
-    const verdict = authorize(defaultPolicy).before?.(call({ kind: "write" }));
+    const verdict = authorize(defaultPolicy, undefined).before?.(call({ kind: "write" }));
     assert.ok(isAgentError(verdict, "ERR_ACL_DENIED"));
     assert.equal(verdict.status, 403);
     assert.match(verdict.message, /write endpoint/);

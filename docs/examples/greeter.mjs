@@ -1,3 +1,4 @@
+// @ts-check
 // A handler module for microedge: two endpoints of the go-micro handler `Greeter`.
 //
 //   [[handlers]]

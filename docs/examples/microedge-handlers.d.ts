@@ -1,9 +1,12 @@
+// biome-ignore-all lint/suspicious/noExplicitAny: what comes from another service has no type here
+
 // Types for authors of handler modules. In a module:
 //
 //   /** @param {import("./microedge-handlers.d.ts").HandlerSdk} sdk */
 //   export function register(sdk) { … }
 //
-// Nothing here is loaded at run time: copy the file next to your modules.
+// Nothing here is loaded at run time: copy the file next to your modules. The types of `sdk.schema` come from
+// the package valibot, needed on your machine only (`npm install --save-dev valibot`).
 
 /** What an endpoint does to the device. Without an [acl] section peers may call `read` only. */
 export type EndpointKind = "read" | "write" | "admin";
@@ -76,33 +79,124 @@ export interface Registrar {
   stream<Q, R>(name: string, definition: StreamDefinition<Q, R>): void;
 }
 
-export interface CallOptions {
+interface ClientOptions {
+  /** For the whole call, or stream. */
   readonly timeoutMs?: number;
+  /** Attempts after the first. */
+  readonly retries?: number;
   readonly metadata?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
-  /** The call may run twice with the effect of once: only then is it tried again. */
+  /** `protobuf` and `proto-rpc` need `request` and `response`. */
+  readonly codec?: "json" | "protobuf" | "json-rpc" | "proto-rpc" | "bytes";
+  /** Of `sdk.protobuf(…).message(…)`. */
+  readonly request?: MessageType<any>;
+  readonly response?: MessageType<any>;
+  /** Calls this `host:port`; the registry is not asked. */
+  readonly address?: string;
+  /** With `address`: the name in its certificate, when it is not the host. */
+  readonly serverName?: string;
+}
+
+export interface CallOptions extends ClientOptions {
+  /** For one attempt. */
+  readonly attemptTimeoutMs?: number;
+  /** The call may run twice with the effect of once: only then is it sent again. */
   readonly idempotent?: boolean;
 }
+
+export interface StreamOptions extends ClientOptions {
+  /** After `end()`: how long to wait for each further reply; default 5000. */
+  readonly endTimeoutMs?: number;
+}
+
+export interface CallReply {
+  readonly body: any;
+  readonly metadata: ReadonlyMap<string, string>;
+  /** Address of the node that answered. */
+  readonly node: string;
+  readonly attempts: number;
+}
+
+export interface ClientStream extends AsyncIterable<any>, AsyncDisposable {
+  /** Waits while the service does not keep up. */
+  send(message: unknown): Promise<void>;
+  /** `undefined` after the end. */
+  receive(): Promise<any>;
+  /** Says that no more is sent. */
+  end(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What the client throws; see docs/clients.md for the codes. */
+export interface ClientError extends Error {
+  readonly code: string;
+  /** What the service answered, if it did. */
+  readonly remote?: {
+    readonly id: string;
+    readonly code: number;
+    readonly detail: string;
+    readonly status: string;
+  };
+}
+
+/** The part of valibot that the program holds. */
+export type SchemaName =
+  | "array"
+  | "bigint"
+  | "boolean"
+  | "check"
+  | "email"
+  | "integer"
+  | "isoTimestamp"
+  | "lazy"
+  | "literal"
+  | "maxLength"
+  | "maxValue"
+  | "minLength"
+  | "minValue"
+  | "nullable"
+  | "nullish"
+  | "number"
+  | "object"
+  | "optional"
+  | "picklist"
+  | "pipe"
+  | "record"
+  | "regex"
+  | "strictObject"
+  | "string"
+  | "transform"
+  | "trim"
+  | "tuple"
+  | "union"
+  | "unknown"
+  | "variant";
 
 export interface HandlerSdk extends Registrar {
   /** Registers under another service name than the module's own. */
   service(name: string): Registrar;
-  /** The part of valibot that the program holds; see docs/handlers.md for the list. */
-  readonly schema: typeof import("valibot");
-  /** A body of raw bytes (`application/octet-stream`). */
+  readonly schema: Pick<typeof import("valibot"), SchemaName>;
+  /** Raw bytes: as they are in `application/octet-stream`, a base64 string in JSON. */
   readonly bytes: MessageType<Uint8Array>;
   /** Messages of a `FileDescriptorSet`. */
   protobuf(descriptorSet: Uint8Array): {
-    message<T = Record<string, unknown>>(
+    message<T = Record<string, any>>(
       typeName: string,
       options?: { readonly bytesField?: string },
     ): MessageType<T>;
   };
   /** An error to throw: a code of 400 to 599 and a text for the caller. */
   error(code: number, detail: string, id?: string): Error;
-  /** Calls to other services. */
+  /** Calls to other services (docs/clients.md). What it throws is a {@link ClientError}. */
   readonly client: {
-    call(service: string, endpoint: string, body: unknown, options?: CallOptions): Promise<unknown>;
+    call(service: string, endpoint: string, body: unknown, options?: CallOptions): Promise<any>;
+    exchange(
+      service: string,
+      endpoint: string,
+      body: unknown,
+      options?: CallOptions,
+    ): Promise<CallReply>;
+    stream(service: string, endpoint: string, options?: StreamOptions): ClientStream;
   };
   readonly log: {
     info(text: string, fields?: Readonly<Record<string, string | number | boolean>>): void;

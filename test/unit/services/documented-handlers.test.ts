@@ -7,7 +7,7 @@ import { after, suite, test } from "node:test";
 import { parseConfig } from "#src/agent/config.ts";
 import { loadHandlerModules } from "#src/services/handler-modules.ts";
 import type { HandlerClient } from "#src/services/handler-sdk.ts";
-import { MemoryServer, request } from "../../fakes/memory-server.ts";
+import { MemoryServer, type RawPeer, request } from "../../fakes/memory-server.ts";
 
 const root = join(import.meta.dirname, "../../..");
 const directory = mkdtempSync(join(tmpdir(), "documented-"));
@@ -19,35 +19,31 @@ function blocks(page: string, language: string): string[] {
   return [...text.matchAll(pattern)].map(([, block = ""]) => block);
 }
 
-/** Answer of the first endpoint of the page's first whole module. */
-async function answerOf(page: string, endpoint: string, body: string): Promise<unknown> {
-  const source = blocks(page, "js").find((block) => block.startsWith("export "));
-  assert.ok(source !== undefined, `${page} shows a module`);
-  const module = join(directory, `${page.replaceAll("/", "-")}.mjs`);
-  writeFileSync(module, source);
+/** Peer of a server that has the page's modules, all of them. */
+async function peerOf(page: string, modules: number): Promise<RawPeer> {
+  const sources = blocks(page, "js").filter((block) => block.startsWith("export "));
+  assert.equal(sources.length, modules);
   const memory = new MemoryServer();
-  const client = {} as HandlerClient;
-  const { table, log } = memory;
-  await loadHandlerModules([{ module, service: undefined }], {
-    table,
-    serviceName: "microedge",
-    client,
-    log,
+  const files = sources.map((source, index) => {
+    const module = join(directory, `${page.replaceAll("/", "-")}-${index}.mjs`);
+    writeFileSync(module, source);
+    return { module, service: undefined };
   });
-  const peer = memory.connect();
-  peer.send(request(endpoint, body));
-  const reply = await peer.reply();
-  assert.equal(reply.error, undefined);
-  return JSON.parse(reply.body);
+  const { table, log } = memory;
+  const client = {} as HandlerClient;
+  await loadHandlerModules(files, { table, serviceName: "microedge", client, log });
+  return memory.connect();
 }
 
 suite("what the pages show", () => {
-  for (const { page, text } of [
-    { page: "README.md", text: { greeting: "hello ann" } },
-    { page: "docs/handlers.md", text: { text: "Hello ann" } },
+  for (const { page, modules, answer } of [
+    { page: "README.md", modules: 1, answer: { greeting: "hello ann" } },
+    { page: "docs/handlers.md", modules: 2, answer: { text: "Hello ann" } },
   ]) {
-    test(`the module of ${page} answers`, async () => {
-      assert.deepEqual(await answerOf(page, "Greeter.Hello", '{"name":"ann"}'), text);
+    test(`the modules of ${page} load and answer`, async () => {
+      const peer = await peerOf(page, modules);
+      peer.send(request("Greeter.Hello", '{"name":"ann"}'));
+      assert.deepEqual(JSON.parse((await peer.reply()).body), answer);
     });
   }
 

@@ -8,6 +8,7 @@
 import { isUtf8 } from "node:buffer";
 
 const REPLACEMENT = "\ufffd";
+const ENCODER = new TextEncoder();
 
 /** The text, or `undefined` if `bytes` are not valid UTF-8 (RFC 3629). */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
@@ -15,8 +16,14 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
   return text.includes(REPLACEMENT) && !isUtf8(bytes) ? undefined : text;
 }
 
-/** Lone surrogates are written as U+FFFD, as every encoder does. */
+/**
+ * Lone surrogates are written as U+FFFD, as every encoder does.
+ *
+ * Most text is ASCII and then as long in bytes as in characters: written straight away, it costs less
+ * than half of what measuring it first does.
+ */
 export function encodeUtf8(text: string): Uint8Array {
-  const bytes = Buffer.from(text, "utf8");
+  let bytes = Buffer.allocUnsafe(text.length);
+  if (ENCODER.encodeInto(text, bytes).read < text.length) bytes = Buffer.from(text, "utf8");
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

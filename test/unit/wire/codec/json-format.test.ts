@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
 import { FieldFault } from "#src/wire/codec/body-fault.ts";
-import { formatJson } from "#src/wire/codec/json-format.ts";
+import { formatJson, formatString } from "#src/wire/codec/json-format.ts";
 
 suite("formatJson", () => {
   const rows: readonly { value: unknown; text: string; why: string }[] = [
@@ -63,4 +63,23 @@ suite("formatJson", () => {
         },
       ));
   }
+});
+
+suite("formatString", () => {
+  // Long strings take another way than short ones; each character must fare alike on both.
+  for (const length of [0, 1023, 1024, 5000]) {
+    test(`${length} characters and one that may need a backslash`, () => {
+      for (let unit = 0; unit <= 0xff; unit++) {
+        const text = "x".repeat(length) + String.fromCharCode(unit);
+        assert.equal(formatString(text), JSON.stringify(text), `U+${unit.toString(16)}`);
+        const wide = `${text}\u20ac`;
+        assert.equal(formatString(wide), JSON.stringify(wide), `wide, U+${unit.toString(16)}`);
+      }
+    });
+  }
+
+  test("a long string with half a pair", () => {
+    const text = "x".repeat(2000);
+    assert.equal(formatString(`${text}\udc00`), `"${text}\ufffd"`);
+  });
 });

@@ -56,8 +56,18 @@ function stackOf(thrown: unknown): string {
   const lines: string[] = [];
   let next = thrown;
   for (let depth = 0; depth < 4 && next !== undefined; depth++) {
-    lines.push(next instanceof Error ? (next.stack ?? next.message) : String(next));
+    lines.push(next instanceof Error ? (next.stack ?? next.message) : describe(next));
     next = next instanceof Error ? next.cause : undefined;
   }
   return lines.join("\ncaused by: ").slice(0, MAX_STACK_CHARACTERS);
+}
+
+/** What was thrown and is no Error. Of an object only names are said: its members may be a body. */
+function describe(thrown: unknown): string {
+  if (typeof thrown !== "object" || thrown === null) return `${String(thrown)} (a value, not an Error)`;
+  const { name = "Object" } = (Object.getPrototypeOf(thrown)?.constructor ?? {}) as {
+    readonly name?: string;
+  };
+  const members = Object.keys(thrown).slice(0, 8).join(", ");
+  return `an object of ${name}, not an Error, with ${members === "" ? "no members" : members}`;
 }

@@ -1,19 +1,27 @@
+export interface BacklogOwner<T> {
+  decode(message: Uint8Array): T;
+  /** After each message that the handler has taken. */
+  onTaken(): void;
+  /** The message that the handler wanted is none: the stream ends. */
+  onUndecodable(thrown: unknown): void;
+}
+
 /**
- * Messages of one stream that its handler has not taken yet: an async iterable with one reader. It ends
+ * Messages of one stream that its handler has not taken yet: an async iterable with one reader. They
+ * wait as bytes, and are decoded one by one when they are taken: values are many times larger. It ends
  * cleanly only if the peer ended the stream; otherwise reading throws why it stopped, so that a handler
  * never takes a torn stream for a whole one.
  */
 export class MessageBacklog<T> implements AsyncIterableIterator<T> {
-  readonly #onTaken: () => void;
-  readonly #messages: { readonly value: T; readonly bytes: number }[] = [];
+  readonly #owner: BacklogOwner<T>;
+  readonly #messages: Uint8Array[] = [];
   #bytes = 0;
   #ended = false;
   #failure: Error | undefined;
   #reader: PromiseWithResolvers<IteratorResult<T, undefined>> | undefined;
 
-  /** @param onTaken Called after each message that the handler has taken. */
-  constructor(onTaken: () => void) {
-    this.#onTaken = onTaken;
+  constructor(owner: BacklogOwner<T>) {
+    this.#owner = owner;
   }
 
   get length(): number {
@@ -24,16 +32,17 @@ export class MessageBacklog<T> implements AsyncIterableIterator<T> {
     return this.#bytes;
   }
 
-  push(value: T, bytes: number): void {
+  /** Takes one message; throws what decoding throws, if a reader waits for it. */
+  push(message: Uint8Array): void {
     if (this.#ended || this.#failure !== undefined) return;
-    const reader = this.#reader;
-    if (reader === undefined) {
-      this.#messages.push({ value, bytes });
-      this.#bytes += bytes;
+    if (this.#reader === undefined) {
+      this.#messages.push(keepable(message));
+      this.#bytes += message.byteLength;
       return;
     }
+    const value = this.#owner.decode(message);
+    this.#reader?.resolve({ done: false, value });
     this.#reader = undefined;
-    reader.resolve({ done: false, value });
   }
 
   /** The peer has sent its last message. */
@@ -57,9 +66,8 @@ export class MessageBacklog<T> implements AsyncIterableIterator<T> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const message = this.#messages.shift();
     if (message !== undefined) {
-      this.#bytes -= message.bytes;
-      this.#onTaken();
-      return Promise.resolve({ done: false, value: message.value });
+      this.#bytes -= message.byteLength;
+      return this.#take(message);
     }
     if (this.#ended) return Promise.resolve({ done: true, value: undefined });
     if (this.#reader !== undefined) {
@@ -74,11 +82,28 @@ export class MessageBacklog<T> implements AsyncIterableIterator<T> {
     this.#ended = true;
     this.#messages.length = 0;
     this.#bytes = 0;
-    this.#onTaken();
+    this.#owner.onTaken();
     return Promise.resolve({ done: true, value: undefined });
+  }
+
+  #take(message: Uint8Array): Promise<IteratorResult<T, undefined>> {
+    let value: T;
+    try {
+      value = this.#owner.decode(message);
+    } catch (thrown) {
+      this.#owner.onUndecodable(thrown);
+      return Promise.reject(this.#failure ?? thrown);
+    }
+    this.#owner.onTaken();
+    return Promise.resolve({ done: false, value });
   }
 
   [Symbol.asyncIterator](): this {
     return this;
   }
+}
+
+/** A view of a small part of a larger piece would keep all of the piece. */
+function keepable(message: Uint8Array): Uint8Array {
+  return message.byteLength * 2 < message.buffer.byteLength ? new Uint8Array(message) : message;
 }

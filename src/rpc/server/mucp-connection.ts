@@ -14,6 +14,7 @@ import type { PeerConnection } from "../../transport/peer-connection.ts";
 import type { BodyPlan, MessageSink, RequestHead } from "../../wire/mucp/message.ts";
 import { type MessageReader, requestReader } from "../../wire/mucp/message-reader.ts";
 import { CONTINUE } from "../../wire/mucp/message-writer.ts";
+import type { Holder } from "./buffer-budget.ts";
 import type { Due } from "./due-timer.ts";
 import { bug, refusal } from "./failure.ts";
 import { OpenStreams } from "./open-streams.ts";
@@ -32,11 +33,12 @@ export interface ConnectionOwner {
   onClosed(connection: MucpConnection): void;
 }
 
-export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due {
+export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, Holder {
   readonly context: ServerContext;
   readonly principal: Principal;
   readonly log: Logger;
   readonly outbox: Outbox;
+  readonly peerKey: string;
   nowMs: number;
   dueAt = Number.POSITIVE_INFINITY;
 
@@ -60,6 +62,8 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due {
   /** Our side has ended. */
   #ended = false;
   #closed = false;
+  /** As last stated to the budget. */
+  #heldBytes = 0;
   /** When what is left is cut off; monotonic milliseconds. */
   #cutAt = Number.POSITIVE_INFINITY;
 
@@ -72,6 +76,7 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due {
     this.#socket = socket;
     this.#setIdle = peer.setIdle;
     this.#owner = owner;
+    this.peerKey = principal.certificate?.fingerprint ?? hostOf(principal.remote);
     this.outbox = new Outbox(socket, context.clock, () => this.workChanged());
     this.#reader = requestReader(context.limits);
     this.#reading = new ReadingLimits(context.limits, this.nowMs);
@@ -103,6 +108,20 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due {
   /** Ends as soon as what is open is done; the owner says that it drains. */
   drain(): void {
     this.#settle();
+  }
+
+  /** All connections together hold too much, and this one the most of it. */
+  shed(error: AgentError): void {
+    this.#heldBytes = 0;
+    if (!this.#finishing && !this.outbox.blocked) {
+      this.#beginRead();
+      this.#refuse(error);
+      this.#endRead();
+      return;
+    }
+    // A peer that does not read can't be told; handlers that go on after a refusal are aborted.
+    if (!this.#finishing) this.#countRefusal(error);
+    this.destroy();
   }
 
   /** Ends at once; open calls are aborted. */
@@ -219,6 +238,8 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due {
   /** Brings reading, ending and time limits in line with what is open. */
   #settle(): void {
     if (this.#closed || this.#inRead) return;
+    this.#stateHeld();
+    if (this.#closed) return;
     if (this.#owner.draining && !this.busy && this.#reader.phase === "idle") this.#finish();
     if (this.#finishing) {
       this.#endIfDone();
@@ -233,6 +254,17 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due {
       return;
     }
     this.#noticeLimits();
+  }
+
+  #stateHeld(): void {
+    const bytes =
+      this.#reader.buffered +
+      this.outbox.heldBytes +
+      this.#order.heldBytes +
+      this.#streams.heldBytes;
+    if (bytes === this.#heldBytes) return;
+    this.#heldBytes = bytes;
+    this.context.budget.state(this, bytes);
   }
 
   #noticeLimits(): void {
@@ -266,6 +298,7 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due {
     if (receiver?.refuse(error) !== true) {
       this.#order.add({ reply: connectionErrorReply(refusal(error, serviceName).micro) });
     }
+    this.#reader.drop();
     this.#streams.cancel();
     this.#finish();
     this.#cutAt = this.nowMs + this.context.limits.finishMs;
@@ -312,9 +345,9 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due {
     }
     this.nowMs = this.context.clock.monotonicMs();
     this.#finishing = true;
+    this.#reader.drop();
     this.#cancelAll();
-    this.#endIfDone();
-    this.#noticeLimits();
+    this.#settle();
   };
 
   readonly #onClose = (): void => {
@@ -323,6 +356,8 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due {
     this.#finishing = true;
     this.#cancelAll();
     this.outbox.close();
+    this.#reader.drop();
+    this.context.budget.state(this, 0);
     this.context.timer.forget(this);
     this.#owner.onClosed(this);
   };
@@ -331,4 +366,9 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due {
     this.#order.cancel();
     this.#streams.cancel();
   }
+}
+
+/** Of `host:port`. */
+function hostOf(remote: string): string {
+  return remote.slice(0, remote.lastIndexOf(":"));
 }

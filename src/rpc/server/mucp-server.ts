@@ -6,12 +6,13 @@ import type { Clock } from "../../host/clock.ts";
 import type { Random } from "../../host/random.ts";
 import type { ConnectionHandler } from "../../transport/peer-connection.ts";
 import type { Interceptor } from "../interceptor.ts";
+import { BufferBudget } from "./buffer-budget.ts";
 import { DueTimer } from "./due-timer.ts";
 import type { EndpointTable } from "./endpoint-table.ts";
 import { type ConnectionOwner, MucpConnection } from "./mucp-connection.ts";
 import type { ServerContext } from "./server-context.ts";
 import { ServerCounters } from "./server-counters.ts";
-import { DEFAULT_SERVER_LIMITS, type ServerLimits } from "./server-limits.ts";
+import { type ServerLimits, serverLimits } from "./server-limits.ts";
 
 export interface MucpServerParts {
   /** The agent's own service name: who answers when no endpoint can be named. */
@@ -37,6 +38,7 @@ export class MucpServer implements ConnectionOwner {
 
   constructor(parts: MucpServerParts) {
     const { serviceName, table, interceptors, clock, random, log } = parts;
+    const limits = serverLimits(parts.limits);
     this.#context = {
       serviceName,
       table,
@@ -45,7 +47,8 @@ export class MucpServer implements ConnectionOwner {
       random,
       counters: this.counters,
       timer: new DueTimer(clock),
-      limits: { ...DEFAULT_SERVER_LIMITS, ...parts.limits },
+      budget: new BufferBudget(limits.maxBufferedBytes),
+      limits,
     };
     this.handle = (peer) => {
       const connection = new MucpConnection(this.#context, peer, log, this);

@@ -25,6 +25,13 @@ export class OpenStreams {
     return false;
   }
 
+  /** Bytes of messages that no handler has taken yet. */
+  get heldBytes(): number {
+    let bytes = 0;
+    for (const stream of this.#open.values()) bytes += stream.heldBytes;
+    return bytes;
+  }
+
   get(id: string): StreamCall | undefined {
     return this.#open.get(id);
   }

@@ -15,7 +15,7 @@ const PIECE_BYTES = 64 * 1024;
 export class Outbox {
   readonly #socket: Socket;
   readonly #clock: Clock;
-  readonly #onUnblocked: () => void;
+  readonly #onTurn: () => void;
   #chunks: Uint8Array[] = [];
   #bytes = 0;
   #corked = false;
@@ -27,10 +27,11 @@ export class Outbox {
   /** Monotonic milliseconds since which the peer has taken nothing; meaningful while `blocked`. */
   progressAt = 0;
 
-  constructor(socket: Socket, clock: Clock, onUnblocked: () => void) {
+  /** @param onTurn Called when the peer begins to take less than we have, and when it takes more again. */
+  constructor(socket: Socket, clock: Clock, onTurn: () => void) {
     this.#socket = socket;
     this.#clock = clock;
-    this.#onUnblocked = onUnblocked;
+    this.#onTurn = onTurn;
     socket.on("drain", this.#onDrain);
   }
 
@@ -39,9 +40,9 @@ export class Outbox {
     return this.#blocked;
   }
 
-  /** Bytes pushed and not yet handed to the socket. */
+  /** Bytes pushed that wait for the peer. */
   get heldBytes(): number {
-    return this.#bytes;
+    return this.#bytes + (this.#blocked ? this.#socket.writableLength : 0);
   }
 
   cork(): void {
@@ -92,7 +93,10 @@ export class Outbox {
 
   readonly #flushLate = (): void => {
     this.#scheduled = false;
-    if (!this.#corked) this.#flush();
+    if (this.#corked) return;
+    this.#flush();
+    // Nobody else looks at this connection now, and its time to take something begins.
+    if (this.#blocked) this.#onTurn();
   };
 
   #flush(): void {
@@ -134,7 +138,7 @@ export class Outbox {
     this.#flush();
     if (this.#blocked) return;
     this.#releaseWriters();
-    this.#onUnblocked();
+    this.#onTurn();
   };
 
   #releaseWriters(): void {

@@ -26,12 +26,17 @@ export class ReplyOrder {
   full({ maxPendingCalls, maxHeldBytes }: ServerLimits): boolean {
     if (this.#places.length === 0) return false;
     if (this.#places.length >= maxPendingCalls) return true;
+    for (const place of this.#places) if ("undecided" in place && place.undecided) return true;
+    return this.heldBytes > maxHeldBytes;
+  }
+
+  /** Bytes of replies that wait for their turn, and of requests whose handler is not done. */
+  get heldBytes(): number {
     let bytes = 0;
     for (const place of this.#places) {
-      if ("undecided" in place && place.undecided) return true;
-      bytes += place.reply?.byteLength ?? 0;
+      bytes += place.reply?.byteLength ?? ("pendingBytes" in place ? place.pendingBytes : 0);
     }
-    return bytes > maxHeldBytes;
+    return bytes;
   }
 
   add(place: Place): void {

@@ -6,6 +6,7 @@ import type { Principal } from "../../base/principal.ts";
 import type { Clock } from "../../host/clock.ts";
 import type { Random } from "../../host/random.ts";
 import type { Interceptor } from "../interceptor.ts";
+import type { BufferBudget } from "./buffer-budget.ts";
 import type { DueTimer } from "./due-timer.ts";
 import type { EndpointTable } from "./endpoint-table.ts";
 import type { Outbox } from "./outbox.ts";
@@ -23,6 +24,7 @@ export interface ServerContext {
   readonly random: Random;
   readonly counters: ServerCounters;
   readonly timer: DueTimer;
+  readonly budget: BufferBudget;
 }
 
 export interface CallHost {

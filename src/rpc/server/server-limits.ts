@@ -29,6 +29,11 @@ export interface ServerLimits extends MessageLimits {
   /** Messages, and bytes, of one stream that its handler has not taken; then reading pauses. */
   readonly maxStreamBacklog: number;
   readonly maxStreamBacklogBytes: number;
+  /**
+   * Bytes that all connections together may make us hold. At least four of the largest bodies, or
+   * peers that behave could get in one another's way.
+   */
+  readonly maxBufferedBytes: number;
 }
 
 /** Our choices; the first five and `maxStreams` are configuration keys under `[rpc]`. */
@@ -48,4 +53,16 @@ export const DEFAULT_SERVER_LIMITS: ServerLimits = {
   maxStreamsPerConnection: 16,
   maxStreamBacklog: 16,
   maxStreamBacklogBytes: 1024 * 1024,
+  maxBufferedBytes: 16 * 1024 * 1024,
 };
+
+const BODIES_AT_LEAST = 4;
+
+/** The defaults for what is not given; larger bodies need more room. */
+export function serverLimits(given: Partial<ServerLimits> = {}): ServerLimits {
+  const limits = { ...DEFAULT_SERVER_LIMITS, ...given };
+  const maxBufferedBytes =
+    given.maxBufferedBytes ??
+    Math.max(limits.maxBufferedBytes, BODIES_AT_LEAST * limits.maxBodyBytes);
+  return { ...limits, maxBufferedBytes };
+}

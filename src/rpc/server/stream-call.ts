@@ -49,7 +49,11 @@ export class StreamCall extends InboundCall implements Receiver {
     super(host, meta, served, codec);
     this.#endpoint = endpoint;
     this.#onOver = onOver;
-    this.#backlog = new MessageBacklog(() => host.workChanged());
+    this.#backlog = new MessageBacklog<unknown>({
+      decode: (message) => this.#decode(message),
+      onTaken: () => host.workChanged(),
+      onUndecodable: (thrown) => this.#fail(thrown),
+    });
   }
 
   get streamId(): string {
@@ -73,6 +77,11 @@ export class StreamCall extends InboundCall implements Receiver {
       this.#backlog.length >= maxStreamBacklog ||
       this.#backlog.bytes >= maxStreamBacklogBytes
     );
+  }
+
+  /** Bytes of messages that the handler has not taken. */
+  get heldBytes(): number {
+    return this.#backlog.bytes;
   }
 
   /** Asks the interceptors and, if they agree, starts the handler. */
@@ -103,11 +112,9 @@ export class StreamCall extends InboundCall implements Receiver {
     if (this.#over || this.#peerEnded) return;
     this.requestBytes += body.byteLength;
     try {
-      const envelope = this.codec.peekEnvelope(body);
-      if (envelope !== undefined) this.envelope = envelope;
-      this.#backlog.push(this.codec.readRequest(body, this.#endpoint.request), body.byteLength);
+      this.#backlog.push(body);
     } catch (thrown) {
-      this.#end(failureOf(thrown, this.errorId, this.log, this.host.context.random));
+      this.#fail(thrown);
     }
   }
 
@@ -169,8 +176,18 @@ export class StreamCall extends InboundCall implements Receiver {
     } catch (thrown) {
       if (this.#over) return; // what a handler throws after it was aborted has no reader
       if (thrown instanceof ReplyUnwritable) this.#failAsBug(thrown.cause);
-      else this.#end(failureOf(thrown, this.errorId, this.log, this.host.context.random));
+      else this.#fail(thrown);
     }
+  }
+
+  #decode(message: Uint8Array): unknown {
+    const envelope = this.codec.peekEnvelope(message);
+    if (envelope !== undefined) this.envelope = envelope;
+    return this.codec.readRequest(message, this.#endpoint.request);
+  }
+
+  #fail(thrown: unknown): void {
+    this.#end(failureOf(thrown, this.errorId, this.log, this.host.context.random));
   }
 
   #send(value: unknown): void {

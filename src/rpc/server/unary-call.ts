@@ -50,6 +50,11 @@ export class UnaryCall extends InboundCall implements Receiver {
     return this.#settled;
   }
 
+  /** Size of the request while its handler has it. */
+  get pendingBytes(): number {
+    return this.#settled ? 0 : this.requestBytes;
+  }
+
   /** Whether an interceptor still decides; the connection reads no further meanwhile. */
   get undecided(): boolean {
     return this.#undecided;

@@ -329,6 +329,11 @@ export class MessageReader<Head extends RequestHead | ResponseHead> {
     this.#received = 0;
   }
 
+  /** Nothing more is read, and what was kept is let go. Later calls throw. */
+  drop(): void {
+    this.#fail(this.#failure ?? new TypeError("MessageReader: used after it was dropped"));
+  }
+
   #fail(thrown: unknown): void {
     this.#failure = thrown ?? new TypeError("sink threw nothing");
     this.#partial = EMPTY;

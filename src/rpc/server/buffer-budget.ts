@@ -1,0 +1,70 @@
+/**
+ * Bounds what all connections together make the server hold: bodies that are not complete, requests
+ * that wait for their handler, replies that their peer does not read.
+ *
+ * Limits of one connection are not enough: two hundred peers, each within them, hold gigabytes. Beyond
+ * the limit the one who holds the most is let go: of the peer with the largest sum over its
+ * connections, the connection that holds the most. So a peer that hoards never costs another its place.
+ */
+import { AgentError } from "../../base/errors.ts";
+
+export interface Holder {
+  /** Who is at the other end: what one peer holds by several connections counts together. */
+  readonly peerKey: string;
+  /** Lets go of what is held; states a smaller number soon. */
+  shed(error: AgentError): void;
+}
+
+export class BufferBudget {
+  readonly #limitBytes: number;
+  readonly #held = new Map<Holder, number>();
+  #total = 0;
+
+  constructor(limitBytes: number) {
+    this.#limitBytes = limitBytes;
+  }
+
+  /** Bytes held by all. */
+  get total(): number {
+    return this.#total;
+  }
+
+  /** States how many bytes `holder` makes us hold now; somebody is let go if that is too much. */
+  state(holder: Holder, bytes: number): void {
+    this.#set(holder, bytes);
+    while (this.#total > this.#limitBytes) {
+      const greediest = this.#greediest();
+      if (greediest === undefined) return;
+      // Forgotten first: it may state what is left of it from within `shed`.
+      this.#set(greediest, 0);
+      greediest.shed(
+        new AgentError(
+          "ERR_RPC_OVERLOADED",
+          `the agent holds ${this.#limitBytes} bytes of unfinished messages, the most it may`,
+        ),
+      );
+    }
+  }
+
+  #set(holder: Holder, bytes: number): void {
+    this.#total += bytes - (this.#held.get(holder) ?? 0);
+    if (bytes === 0) this.#held.delete(holder);
+    else this.#held.set(holder, bytes);
+  }
+
+  #greediest(): Holder | undefined {
+    const sums = new Map<string, number>();
+    for (const [{ peerKey }, bytes] of this.#held) {
+      sums.set(peerKey, (sums.get(peerKey) ?? 0) + bytes);
+    }
+    const [peerKey] = largest(sums) ?? [];
+    const own = [...this.#held].filter(([holder]) => holder.peerKey === peerKey);
+    return largest(new Map(own))?.[0];
+  }
+}
+
+function largest<K>(sizes: ReadonlyMap<K, number>): [K, number] | undefined {
+  let found: [K, number] | undefined;
+  for (const entry of sizes) if (found === undefined || entry[1] > found[1]) found = entry;
+  return found;
+}

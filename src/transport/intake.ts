@@ -42,6 +42,8 @@ export interface IntakeTls {
   readonly verify: VerifyMode;
   /** The trust bundle in force, to explain refusals with. */
   bundle(): TrustBundle;
+  /** Our own certificate in force: what a peer refused that refuses us. */
+  leaf(): Certificate;
 }
 
 /** One connection. */
@@ -263,7 +265,9 @@ export class Intake {
     const visitor = this.#shaking.get(keyOf(socket));
     if (visitor === undefined) return;
     this.#shaking.delete(visitor.key);
-    this.#report(visitor, classifyHandshakeError(error), undefined);
+    const failure = classifyHandshakeError(error);
+    const ours = failure.cause === "rejected-by-peer" ? this.#options.tls?.leaf() : undefined;
+    this.#report(visitor, failure, ours);
   }
 
   #expire(visitor: Visitor): void {
@@ -297,7 +301,9 @@ export class Intake {
   #report(visitor: Visitor, failure: HandshakeFailure, certificate: Certificate | undefined): void {
     const { counters, failures } = this.#options;
     counters.count("handshakesFailed", failure.cause);
-    failures.emit("handshake.failed", hostOf(visitor.remote), failure.cause, {
+    // One cause may have several reasons ("rejected-by-peer"), and one address several peers behind it.
+    const peer = `${hostOf(visitor.remote)} ${failure.words}`;
+    failures.emit("handshake.failed", peer, failure.cause, {
       remote: visitor.remote,
       reason: failure.words,
       fix: failure.fix,

@@ -149,7 +149,10 @@ export class Listener implements Part {
     const server = this.#makeTlsServer(live);
     live.onChange(() => server.setSecureContext(live.contextOptions()));
     const { verify } = security;
-    return new Intake({ ...rest, tls: { server, verify, bundle: () => live.bundle } });
+    return new Intake({
+      ...rest,
+      tls: { server, verify, bundle: () => live.bundle, leaf: () => live.leaf },
+    });
   }
 
   /** It never listens: connections are given to it once they have a handshake slot. */

@@ -7,6 +7,7 @@
 import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls";
 import type { TlsMaterial, TlsMaterialSource } from "../identity/tls-material.ts";
 import { parseTrustBundle, type TrustBundle } from "../identity/trust-bundle.ts";
+import { type Certificate, parseCertificate } from "../identity/x509/certificate.ts";
 import { type MinVersion, policyOptions } from "./tls-policy.ts";
 
 export class LiveTls implements Disposable {
@@ -15,6 +16,7 @@ export class LiveTls implements Disposable {
   readonly #unsubscribe: () => void;
   readonly #listeners = new Set<() => void>();
   #bundle: TrustBundle | undefined;
+  #leaf: Certificate | undefined;
   #clientContext: SecureContext | undefined;
 
   constructor(source: TlsMaterialSource, minVersion: MinVersion) {
@@ -22,6 +24,7 @@ export class LiveTls implements Disposable {
     this.#minVersion = minVersion;
     this.#unsubscribe = source.subscribe(() => {
       this.#bundle = undefined;
+      this.#leaf = undefined;
       this.#clientContext = undefined;
       for (const listener of this.#listeners) listener();
     });
@@ -35,6 +38,12 @@ export class LiveTls implements Disposable {
   get bundle(): TrustBundle {
     this.#bundle ??= parseTrustBundle(this.#source.current.trustBundlePem);
     return this.#bundle;
+  }
+
+  /** Our own certificate, the first of the chain; read on first use after each change. */
+  get leaf(): Certificate {
+    this.#leaf ??= parseCertificate(this.#source.current.chainPem);
+    return this.#leaf;
   }
 
   /** Options for a server's secure context. */

@@ -91,6 +91,11 @@ const FINDINGS: Readonly<Record<string, HandshakeFailure>> = {
     words: "the peer offers only TLS versions that are not accepted here",
     fix: 'upgrade the peer to TLS 1.3, or set tls.minVersion = "1.2" for the time being',
   },
+  VERSION_TOO_LOW: {
+    cause: "protocol-version",
+    words: "the peer offers SSL 3 or older",
+    fix: "upgrade the peer to TLS 1.3",
+  },
   NO_SUITABLE_KEY_SHARE: {
     cause: "no-common-algorithm",
     words: "the peer offers no key exchange group that is accepted here",

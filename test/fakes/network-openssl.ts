@@ -1,6 +1,6 @@
 /**
- * `openssl s_server` on loopback: unlike Node it refuses client certificates with a TLS alert, as Go
- * servers do.
+ * `openssl s_client` and `openssl s_server` on loopback: unlike Node it refuses client certificates with a TLS alert, as Go
+ * peers do.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -43,4 +43,27 @@ export async function startOpenssl(leaf: Issued, caPem: string): Promise<Openssl
       rmSync(dir, { recursive: true });
     },
   };
+}
+
+/**
+ * `openssl s_client` that hangs up, with an alert, on a server that it can't verify by `caPem`.
+ * Resolves when it has ended.
+ */
+export async function dialOpenssl(
+  port: number,
+  caPem: string,
+  flags: readonly string[] = [],
+): Promise<void> {
+  const dir = mkdtempSync(join(tmpdir(), "s-client-"));
+  writeFileSync(join(dir, "ca.pem"), caPem);
+  const child = spawn(
+    "openssl",
+    [
+      ...["s_client", "-connect", `127.0.0.1:${port}`, "-CAfile", "ca.pem"],
+      ...["-verify_return_error", ...flags],
+    ],
+    { cwd: dir, stdio: ["ignore", "ignore", "ignore"], timeout: 10_000 },
+  );
+  await once(child, "exit");
+  rmSync(dir, { recursive: true });
 }

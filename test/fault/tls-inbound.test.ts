@@ -8,6 +8,7 @@ import { after, suite, test } from "node:test";
 import type { ConnectionOptions } from "node:tls";
 import type { Issued } from "#src/identity/x509/issue.ts";
 import { HandSource, materialOf, testPki } from "../fakes/certificates.ts";
+import { dialOpenssl } from "../fakes/network-openssl.ts";
 import { dialTcp, dialTls, echo, readAll, startRig } from "../fakes/network-rig.ts";
 
 const DAY = 86_400_000;
@@ -225,6 +226,23 @@ suite("inbound peers under enforce", async () => {
     await assert.rejects(dialTls(rig.port, { ...show(await pki.issue("x")), ca: other.caPem }));
     const line = await rig.log.find(({ fields }) => fields["cause"] === "reset");
     assert.match(String(line.fields["fix"]), /refuses our certificate often just hangs up/);
+  });
+
+  test("a peer's alert about our certificate is logged with that certificate, each reason for itself", async () => {
+    const refusals = (): readonly string[] =>
+      rig.log
+        .of("handshake.failed")
+        .filter(({ fields }) => fields["cause"] === "rejected-by-peer")
+        .map(({ fields }) => `${fields["reason"]} | ${fields["subject"]}`);
+    await dialOpenssl(rig.port, other.caPem);
+    await dialOpenssl(rig.port, other.caPem);
+    await dialOpenssl(rig.port, pki.caPem, ["-attime", `${Math.floor(now / 1000) + 90 * 86_400}`]);
+    assert.deepEqual(refusals(), [
+      "the peer refused our certificate: it does not know the authority that issued it | CN=server",
+      "the peer refused our certificate: it is expired or not yet valid by the peer's clock | CN=server",
+    ]);
+    const [line] = rig.log.of("handshake.failed").slice(-1);
+    assert.ok(line?.fields["issuer"] && line.fields["not_before"] && line.fields["not_after"]);
   });
 
   test("plain HTTP gets a 400 that says why", async () => {

@@ -133,6 +133,7 @@ suite("classifyHandshakeError", () => {
     ["ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED", "peer-wants-certificate", "TLS 1.3"],
     ["ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION", "protocol-version", "alert 70"],
     ["ERR_SSL_UNSUPPORTED_PROTOCOL", "protocol-version", "our own finding"],
+    ["ERR_SSL_VERSION_TOO_LOW", "protocol-version", "a scanner that tries SSL 3"],
     ["ERR_SSL_WRONG_VERSION_NUMBER", "not-tls", "plain text answered"],
     ["ERR_SSL_HTTP_REQUEST", "plain-http", ""],
     ["ECONNRESET", "reset", ""],

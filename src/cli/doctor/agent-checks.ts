@@ -75,7 +75,9 @@ export const AGENT_CHECKS: readonly Check[] = [
           "correct the files; the agent looks at them again by itself",
         );
       }
-      return ok(`${agent.connections} peers connected`);
+      return ok(
+        agent.connections === 1 ? "1 peer connected" : `${agent.connections} peers connected`,
+      );
     },
   },
   {

@@ -5,7 +5,7 @@ import { lstat, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { LoadedConfig } from "../../agent/config.ts";
 import { BUILD } from "../../base/build.ts";
-import { errorText, isAgentError } from "../../base/errors.ts";
+import { type AgentError, errorText, isAgentError } from "../../base/errors.ts";
 import { systemFiles } from "../../host/files.ts";
 import { splitPem } from "../../identity/pem.ts";
 import { parseTrustBundle } from "../../identity/trust-bundle.ts";
@@ -142,9 +142,16 @@ async function attempt<T extends object>(look: () => Fact<T> | Promise<Fact<T>>)
     return await look();
   } catch (thrown) {
     const code = (thrown as NodeJS.ErrnoException | undefined)?.code;
-    const missing = isAgentError(thrown) ? describe(thrown).message : errorText(thrown);
-    return { missing, code };
+    return { missing: isAgentError(thrown) ? reasonOf(thrown) : errorText(thrown), code };
   }
+}
+
+/** With the first problem of a configuration: for most people it is the only one. */
+function reasonOf(error: AgentError): string {
+  const { message, problems = [] } = describe(error);
+  const [first] = problems;
+  if (first === undefined) return message;
+  return `${message}: ${first.line === undefined ? "" : `line ${first.line}: `}${first.key} ${first.message}`;
 }
 
 async function attemptWith<S extends object, T extends object>(

@@ -428,6 +428,13 @@ const rows: readonly Row[] = [
   },
   {
     id: "agent.state",
+    result: "ok",
+    says: /^1 peer connected$/,
+    why: "one is not many",
+    make: () => ({ agent: { ...STATUS, connections: 1 } }),
+  },
+  {
+    id: "agent.state",
     result: "warn",
     says: /draining/,
     why: "stopping",

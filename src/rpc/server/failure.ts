@@ -64,7 +64,8 @@ function stackOf(thrown: unknown): string {
 
 /** What was thrown and is no Error. Of an object only names are said: its members may be a body. */
 function describe(thrown: unknown): string {
-  if (typeof thrown !== "object" || thrown === null) return `${String(thrown)} (a value, not an Error)`;
+  if (typeof thrown !== "object" || thrown === null)
+    return `${String(thrown)} (a value, not an Error)`;
   const { name = "Object" } = (Object.getPrototypeOf(thrown)?.constructor ?? {}) as {
     readonly name?: string;
   };

@@ -154,7 +154,7 @@ class MessageCodec<Desc extends DescMessage> implements Shape<MessageShape<Desc>
       thrown instanceof FieldFault ? [thrown.path, thrown.reason] : ["", errorText(thrown)];
     const field = this.typeName + path;
     return new AgentError("ERR_INTERNAL", `${field} can't be written: ${reason}`, {
-      cause: thrown,
+      ...(thrown instanceof FieldFault ? {} : { cause: thrown }),
       fields: { field, reason },
     });
   }

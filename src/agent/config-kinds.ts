@@ -240,9 +240,9 @@ export function listOf<T>(item: Kind<T>): Kind<readonly T[]> {
   const allowed = `an array with at least one item; each item must be ${item.allowed}`;
   const all = (readings: readonly Reading<T>[]): Reading<readonly T[]> => {
     const values = readings.flatMap((reading) => ("value" in reading ? [reading.value] : []));
-    return values.length > 0 && values.length === readings.length
-      ? { value: values }
-      : { expected: allowed };
+    if (values.length > 0 && values.length === readings.length) return { value: values };
+    const at = readings.findIndex((reading) => !("value" in reading));
+    return { expected: at < 1 && readings.length < 2 ? allowed : `${allowed}; [${at}] is not` };
   };
   return {
     allowed,

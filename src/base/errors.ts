@@ -79,7 +79,11 @@ export const ERRORS = {
   ERR_RPC_CANCELLED: { status: 499, retry: false, hint: "the caller went away" },
   ERR_RPC_OVERLOADED: { status: 503, retry: true, hint: "try again later" },
   ERR_RPC_DRAINING: { status: 503, retry: true, hint: "the agent is stopping; try again" },
-  ERR_RPC_REMOTE: { status: 500, retry: false, hint: "the called service answered with an error" },
+  ERR_RPC_REMOTE: {
+    status: 500,
+    retry: false,
+    hint: "the code and text are the called service's own; its log may say more",
+  },
   ERR_RPC_CONNECT: {
     status: 503,
     retry: true,

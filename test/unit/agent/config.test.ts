@@ -178,7 +178,7 @@ suite("a bad configuration names the key, what is allowed, and the line", () => 
     },
     {
       toml: "[[registry.static]]\nservice = 'a'\naddresses = ['b:1', 'c:0']",
-      is: /^3 registry\.static\[0\]\.addresses must be .* a port from 1 to 65535/,
+      is: /^3 registry\.static\[0\]\.addresses must be .* a port from 1 to 65535.*; \[1\] is not$/,
     },
     {
       toml: '[tls]\nminVersion = "1.2"\nmin_version = "1.3"',

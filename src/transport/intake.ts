@@ -12,7 +12,7 @@ import type { Clock, Timer } from "../host/clock.ts";
 import { judgementWords } from "../identity/judgement.ts";
 import { principalOf } from "../identity/peer-principal.ts";
 import { formatMoment } from "../identity/span-words.ts";
-import type { TrustBundle } from "../identity/trust-bundle.ts";
+import type { TrustDomain } from "../identity/trust-domain.ts";
 import type { Certificate } from "../identity/x509/certificate.ts";
 import { Admission, type AdmissionLimits, type Seat } from "./admission.ts";
 import type { FailureLog } from "./failure-log.ts";
@@ -20,8 +20,10 @@ import { judgeFirstBytes } from "./first-record.ts";
 import { closeGracefully } from "./graceful-close.ts";
 import type { IntakeCounters } from "./intake-counters.ts";
 import { classifyHandshakeError, type HandshakeFailure } from "./node-error.ts";
+import { ObservedPeers } from "./observed-peers.ts";
 import { type JudgedPeer, judgeSocket, takePeerCertificate } from "./peer-certificates.ts";
 import type { ConnectionHandler } from "./peer-connection.ts";
+import { placePeer } from "./peer-placement.ts";
 import { letsUnverifiedPass, type VerifyMode } from "./verify-mode.ts";
 
 export interface IntakeOptions {
@@ -40,8 +42,8 @@ export interface IntakeOptions {
 export interface IntakeTls {
   readonly server: TlsServer;
   readonly verify: VerifyMode;
-  /** The trust bundle in force, to explain refusals with. */
-  bundle(): TrustBundle;
+  /** The trust domains in force, to place peers and to explain refusals. */
+  domains(): readonly TrustDomain[];
   /** Our own certificate in force: what a peer refused that refuses us. */
   leaf(): Certificate;
 }
@@ -55,6 +57,13 @@ interface Visitor extends Seat {
   socket: Socket;
   timer: Timer | undefined;
   first: Uint8Array;
+}
+
+/** A connection that was let in although enforcing would have refused it. */
+interface Observed {
+  readonly visitor: Visitor;
+  readonly judged: JudgedPeer;
+  readonly words: string;
 }
 
 const PLAIN_HTTP_WORDS =
@@ -84,11 +93,18 @@ export class Intake {
   readonly #admission: Admission<Visitor>;
   /** Handshakes in flight by addresses: Node does not tell which raw socket a TLS socket wraps. */
   readonly #shaking = new Map<string, Visitor>();
+  readonly #observed: ObservedPeers<Observed> | undefined;
   #dawdleTimer: Timer | undefined;
 
   constructor(options: IntakeOptions) {
     this.#options = options;
     this.#admission = new Admission(options.limits);
+    const { tls, clock } = options;
+    if (tls?.verify.kind === "observe") {
+      const { untilMs } = tls.verify;
+      const expire = (peer: Observed): void => this.#observingEnded(peer);
+      this.#observed = new ObservedPeers<Observed>({ clock, untilMs, expire });
+    }
     options.tls?.server.on("secureConnection", (socket) => this.#secured(socket));
     options.tls?.server.on("tlsClientError", (error, socket) => this.#failed(error, socket));
   }
@@ -137,6 +153,7 @@ export class Intake {
   /** Resets every connection that has not been handed over yet; those that have belong to others. */
   close(): void {
     this.#dawdleTimer?.cancel();
+    this.#observed?.[Symbol.dispose]();
     for (const visitor of [...this.#admission.all()]) {
       if (visitor.stage === "established") continue;
       visitor.timer?.cancel();
@@ -210,25 +227,43 @@ export class Intake {
     visitor.timer?.cancel();
     visitor.socket = socket;
     const context = { nowMs: clock.now(), role: "client" } as const;
-    const judged = judgeSocket(socket, takePeerCertificate(socket), context, tls.bundle());
+    const domains = tls.domains();
+    const bundle = domains.flatMap((domain) => domain.bundle);
+    const shown = judgeSocket(socket, takePeerCertificate(socket), context, bundle);
+    const judged = placePeer(shown, domains, context.nowMs);
     const words = judged.accepted ? undefined : judgementWords("client", judged.problems);
-    const { certificate, accepted } = judged;
+    const { certificate, accepted, trustDomains } = judged;
     const principal = principalOf({
       certificate,
       verified: accepted,
+      trustDomains,
       refusal: words,
       remote: visitor.remote,
     });
     if (words === undefined) {
       this.#enter(visitor, socket, principal, socket.alpnProtocol || undefined);
     } else if (letsUnverifiedPass(tls.verify, context.nowMs)) {
-      if (tls.verify.kind === "observe") this.#reportPeer("peer.observed", visitor, judged, words);
+      if (this.#observed !== undefined) this.#observe(this.#observed, { visitor, judged, words });
       this.#enter(visitor, socket, principal, socket.alpnProtocol || undefined);
     } else {
       this.#reportPeer("peer.refused", visitor, judged, words);
       this.#refuse(visitor, new AgentError("ERR_TLS_PEER_REFUSED", words));
     }
     this.#beginHandshakes();
+  }
+
+  #observe(peers: ObservedPeers<Observed>, peer: Observed): void {
+    const { visitor, judged, words } = peer;
+    this.#reportPeer("peer.observed", visitor, judged, words);
+    peers.add(peer);
+    visitor.raw.once("close", () => peers.delete(peer));
+  }
+
+  /** Cut off, calls and all: a request that is read from now on must not be answered. */
+  #observingEnded({ visitor, judged, words }: Observed): void {
+    this.#reportPeer("peer.refused", visitor, judged, `observing has ended: ${words}`);
+    visitor.socket.destroy();
+    visitor.raw.destroy();
   }
 
   #enter(visitor: Visitor, socket: Socket, principal: Principal, alpn: string | undefined): void {

@@ -8,6 +8,7 @@ import { after, suite, test } from "node:test";
 import type { ConnectionOptions } from "node:tls";
 import type { Issued } from "#src/identity/x509/issue.ts";
 import { HandSource, materialOf, testPki } from "../fakes/certificates.ts";
+import { FakeClock } from "../fakes/fake-clock.ts";
 import { dialOpenssl } from "../fakes/network-openssl.ts";
 import { dialTcp, dialTls, echo, readAll, startRig } from "../fakes/network-rig.ts";
 
@@ -324,6 +325,23 @@ suite("weaker modes", () => {
     const good = await dialTls(rig.port, show(await pki.issue("good")));
     await echo(good, "hi");
     assert.equal(rig.handed[1]?.principal.verified, true);
+    good.destroy();
+  });
+  test("observe cuts off at its end whom it let in, and nobody else", async () => {
+    const clock = new FakeClock(now);
+    const verify = { kind: "observe", untilMs: now + 150_000 } as const;
+    await using rig = await startRig({ ...enforce, verify }, { clock });
+    const stranger = await dialTls(rig.port, show(await other.issue("migrating")));
+    const good = await dialTls(rig.port, show(await pki.issue("good")));
+    await clock.advance(149_999);
+    assert.equal(await echo(stranger, "one"), "echo:one");
+    const gone = once(stranger, "close");
+    await clock.advance(1);
+    await gone;
+    assert.equal(await echo(good, "two"), "echo:two");
+    const [line] = rig.log.of("peer.refused");
+    assert.match(String(line?.fields["reason"]), /^observing has ended: .*unknown authority/);
+    assert.equal(rig.listener.counters.of("peersRefused").get("unknown-authority"), 1);
     good.destroy();
   });
   test("observe enforces after its end", async () => {

@@ -32,5 +32,5 @@ export async function agentOf(
   configFile: string | undefined,
 ): Promise<AdminClient> {
   const { config } = await loadConfiguration(terminal, configFile);
-  return new AdminClient(config.controlSocketPath);
+  return new AdminClient(config.controlSocketPath, config.file);
 }

@@ -9,6 +9,8 @@
  * | `POST /v1/call` | `{service, endpoint, codec?, metadata?, timeoutMs?, body?}` -> `{body, metadata, durationMs, node}` |
  * | `POST /v1/stream` | JSON Lines both ways: the call first, then messages; answered by messages, then `{"end":true}` or an error |
  *
+ * A request may name the configuration that it is for, see `config-header.ts`.
+ *
  * An error is `{"error": {code, message, hint, remote?}}` with the status of its code.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -25,6 +27,7 @@ import {
   parseObject,
 } from "./admin-json.ts";
 import type { AdminOperations, MessageBytes } from "./admin-operations.ts";
+import { assertMeant } from "./config-header.ts";
 import { listenAt, type TakenSocket } from "./control-socket.ts";
 import { readLines } from "./line-reader.ts";
 
@@ -107,6 +110,7 @@ export class AdminApi implements Part {
     response.on("error", () => gone.abort());
     const path = request.url ?? "";
     try {
+      await assertMeant(request.headers, this.#options.operations.config().path);
       if (request.method === "POST" && path === "/v1/stream") {
         await this.#stream(
           request,

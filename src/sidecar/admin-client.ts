@@ -1,7 +1,12 @@
 /**
  * The control socket from the other end: how the command line asks a running agent.
  */
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
+import {
+  type ClientRequest,
+  request as httpRequest,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+} from "node:http";
 import { AgentError, errorText } from "../base/errors.ts";
 import {
   formatBody,
@@ -21,6 +26,7 @@ import type {
   ServiceView,
   StatusView,
 } from "./admin-operations.ts";
+import { CONFIG_HEADER } from "./config-header.ts";
 import { readLines } from "./line-reader.ts";
 
 /** Largest answer, or line of a stream, taken from the agent, in bytes. */
@@ -29,10 +35,22 @@ const MAX_ANSWER_BYTES = 96 * 1024 * 1024;
 /** {@link AdminOperations} of an agent in another process; what was immediate there is awaited here. */
 export class AdminClient {
   readonly #path: string;
+  readonly #headers: OutgoingHttpHeaders;
 
-  /** @param path Of the socket, absolute. */
-  constructor(path: string) {
+  /**
+   * @param path Of the socket, absolute.
+   * @param configFile Absolute path of the configuration that the agent must be using: several agents
+   *   of one machine may have the same socket by default, one at a time, and a question meant for one
+   *   must not be answered by another. `undefined` asks whoever listens.
+   */
+  constructor(path: string, configFile?: string) {
     this.#path = path;
+    this.#headers = {
+      // The agent must not close when it has answered: a stream may end from its side while we still
+      // write, and a broken pipe would lose the answer that already lies in the socket.
+      connection: "keep-alive",
+      ...(configFile === undefined ? {} : { [CONFIG_HEADER]: encodeURIComponent(configFile) }),
+    };
   }
 
   async status(signal?: AbortSignal): Promise<StatusView> {
@@ -116,9 +134,7 @@ export class AdminClient {
       method,
       path,
       agent: false,
-      // The agent must not close when it has answered: a stream may end from its side while we still
-      // write, and a broken pipe would lose the answer that already lies in the socket.
-      headers: { connection: "keep-alive" },
+      headers: this.#headers,
       ...(signal === undefined ? {} : { signal }),
     });
     const response = new Promise<IncomingMessage>((resolve, reject) => {

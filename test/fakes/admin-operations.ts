@@ -41,6 +41,7 @@ export const STATUS: StatusView = {
 
 export class FakeAgent implements AdminOperations {
   readonly calls: { readonly call: AdminCall; readonly body: string }[] = [];
+  configFile = "/etc/microedge/microedge.toml";
   /** Thrown by the next call, once. */
   failure: unknown;
   /** A call does not return before this does. */
@@ -97,7 +98,7 @@ export class FakeAgent implements AdminOperations {
 
   config(): ReturnType<AdminOperations["config"]> {
     return {
-      path: "/etc/microedge/microedge.toml",
+      path: this.configFile,
       values: [{ key: "rpc.listen", value: "127.0.0.1:0", source: "file", reloads: "restart" }],
     };
   }

@@ -32,7 +32,10 @@ export async function withCaller<T>(
   direct: DirectAddress | undefined,
   use: (caller: Caller) => Promise<T>,
 ): Promise<T> {
-  if (direct === undefined) return use(new AdminClient(loaded.config.controlSocketPath));
+  if (direct === undefined) {
+    const { controlSocketPath, file } = loaded.config;
+    return use(new AdminClient(controlSocketPath, file));
+  }
   const { withDirectClient } = await import("./direct-client.ts");
   return withDirectClient(terminal, loaded, (client) =>
     use(new DirectCaller(terminal, client, direct)),

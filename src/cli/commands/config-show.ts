@@ -16,7 +16,8 @@ export const configShowCommand = command({
     const loaded = await loadConfiguration(terminal, configFile);
     if (options.running) {
       const { AdminClient } = await import("../../sidecar/admin-client.ts");
-      const view = await new AdminClient(loaded.config.controlSocketPath).config();
+      const { controlSocketPath, file } = loaded.config;
+      const view = await new AdminClient(controlSocketPath, file).config();
       return report.result({ file: view.path, values: view.values }, () =>
         formatValues(view.values),
       );

@@ -31,7 +31,7 @@ export async function gatherFacts(
   const [socket, socketDirectory] = await socketOf(loaded);
   const agent = await attemptWith(loaded, ({ config }) =>
     within(terminal, AGENT_TIMEOUT_MS, (signal) =>
-      new AdminClient(config.controlSocketPath).status(signal),
+      new AdminClient(config.controlSocketPath, config.file).status(signal),
     ),
   );
   const chain = await attemptWith(cert, ({ text }) => parseChain(text));

@@ -24,6 +24,7 @@ beforeEach(async () => {
     '[tls]\ncert = "a"\nkey = "b"\nca = "c"\n[control]\nsocket = "s"\n',
   );
   agent = new FakeAgent();
+  agent.configFile = join(directory, "microedge.toml");
   api = new AdminApi({
     path: join(directory, "s"),
     operations: agent,
@@ -48,6 +49,27 @@ async function run(words: readonly string[], stdin = "") {
 }
 
 suite("commands that ask the agent", () => {
+  for (const words of [
+    ["status"],
+    ["services"],
+    ["reload"],
+    ["call", "s", "A.B", "{}"],
+    ["call", "s", "A.B", "--stream"],
+    ["config", "show", "--running"],
+  ]) {
+    test(`${words.join(" ")}: an agent with another configuration is not ours to ask`, async () => {
+      agent.configFile = "/elsewhere/microedge.toml";
+      const { code, out, err } = await run(words);
+      assert.equal(code, 69);
+      assert.equal(out, "");
+      assert.match(
+        err,
+        /uses another configuration, \/elsewhere\/microedge\.toml, not .*\n +fix: /,
+      );
+      assert.deepEqual(agent.calls, []);
+    });
+  }
+
   test("call sends what was typed", async () => {
     const words = ["call", "s", "A.B", '{"a":1}', "--timeout", "250ms", "--metadata", "k=v"];
     assert.deepEqual(await run(words), { code: 0, out: '{"a":1}\n', err: "" });

@@ -18,6 +18,12 @@ export function splitPem(text: string): PemBlock[] {
   return blocks;
 }
 
+/** Whether a block begins and does not end, as in a file that is still being written. */
+export function isCutOff(text: string): boolean {
+  const begun = text.match(/-----BEGIN /g)?.length ?? 0;
+  return begun > splitPem(text).length;
+}
+
 /** Whether a key block needs a passphrase: PKCS #8 by its label, the older form by its header. */
 export function isEncryptedKey(block: PemBlock): boolean {
   return block.label === "ENCRYPTED PRIVATE KEY" || /^Proc-Type: 4,ENCRYPTED/m.test(block.text);

@@ -3,7 +3,7 @@
  * the PEM; the parsed form only explains its verdicts.
  */
 import { AgentError } from "../base/errors.ts";
-import { splitPem } from "./pem.ts";
+import { isCutOff, splitPem } from "./pem.ts";
 import { type Certificate, parseCertificate } from "./x509/certificate.ts";
 
 export type TrustBundle = readonly Certificate[];
@@ -11,15 +11,21 @@ export type TrustBundle = readonly Certificate[];
 /**
  * Reads every certificate of a bundle.
  *
- * @throws AgentError `ERR_CERT_INVALID` naming the position of the one that can't be read, or if
- *   there is none.
+ * @throws AgentError `ERR_CERT_INVALID` naming the position of the one that can't be read, or if there
+ *   is none, if the last one is cut off, or if none can be the issuer of anybody.
  */
 export function parseTrustBundle(pem: string): TrustBundle {
   const blocks = splitPem(pem).filter(({ label }) => label.endsWith("CERTIFICATE"));
   if (blocks.length === 0) {
     throw new AgentError("ERR_CERT_INVALID", "trust bundle holds no certificate");
   }
-  return blocks.map(({ text }, index) => {
+  if (isCutOff(pem)) {
+    throw new AgentError(
+      "ERR_CERT_INVALID",
+      "trust bundle is cut off: a certificate begins and does not end",
+    );
+  }
+  const bundle = blocks.map(({ text }, index) => {
     try {
       return parseCertificate(text);
     } catch (cause) {
@@ -30,4 +36,16 @@ export function parseTrustBundle(pem: string): TrustBundle {
       );
     }
   });
+  if (!bundle.some(isAnchor)) {
+    throw new AgentError(
+      "ERR_CERT_INVALID",
+      `trust bundle holds no authority: "${bundle[0]?.summary.subject}" is not one`,
+    );
+  }
+  return bundle;
+}
+
+/** A pinned self-signed certificate and the version 1 of old roots count as authorities for OpenSSL. */
+function isAnchor({ ca, selfSigned, version }: Certificate): boolean {
+  return ca || selfSigned || version === 1;
 }

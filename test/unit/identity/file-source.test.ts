@@ -128,6 +128,18 @@ suite("FileSource at start", () => {
         words: /^tls\.ca: certificate 2 of the trust bundle/,
       },
       {
+        why: "a bundle that is still being written: half of it would refuse good peers",
+        file: paths.ca,
+        text: pki.caPem + other.caPem.slice(0, 300),
+        words: /^tls\.ca: trust bundle is cut off/,
+      },
+      {
+        why: "a bundle of leaves alone: nobody could be verified",
+        file: paths.ca,
+        text: two.certificatePem,
+        words: /^tls\.ca: trust bundle holds no authority: "CN=two" is not one/,
+      },
+      {
         why: "a huge file",
         file: paths.ca,
         text: "x".repeat(1024 * 1024 + 1),

@@ -29,6 +29,8 @@ export interface Kind<T> {
   readText(text: string, context: ReadContext): Reading<T>;
   /** For people and JSON; secrets are left out. */
   show(value: T): string | number | boolean | readonly string[];
+  /** The value as JSON Schema writes it, where that is not what people are shown. */
+  schemaValue?(value: T): unknown;
 }
 
 /** An address to listen on (port 0 takes a free one) or to call. */

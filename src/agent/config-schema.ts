@@ -43,7 +43,9 @@ function withProperty(table: JsonSchema | undefined, key: string, schema: JsonSc
 function tableOf(rows: Rows): JsonSchema {
   const required = Object.entries(rows).flatMap(([key, row]) => (row.required ? [key] : []));
   const properties = Object.entries(rows).flatMap(([key, row]) => {
-    const fallback = row.fallback === undefined ? undefined : row.kind.show(row.fallback);
+    const { kind, fallback: value } = row;
+    const fallback =
+      value === undefined ? undefined : (kind.schemaValue?.(value) ?? kind.show(value));
     const schema = {
       ...row.kind.schema,
       description: row.doc,

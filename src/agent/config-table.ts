@@ -10,65 +10,17 @@ import {
   flag,
   hostPort,
   integer,
-  type Kind,
   listOf,
   moment,
   path,
   proxyUrl,
   text,
 } from "./config-kinds.ts";
+import { LIMITS_ROWS } from "./config-limits.ts";
+import { LIVE, optional, type Row, required, row } from "./config-row.ts";
 
-/** One key. `T` is what the agent sees. */
-export interface Row<T> {
-  // biome-ignore lint/suspicious/noExplicitAny: a kind both takes and gives T; here it is only paired with its default
-  readonly kind: Kind<any>;
-  readonly fallback: T;
-  /** Must stand in the file (or the environment); only in lists. */
-  readonly required: boolean;
-  /** Other spellings that are accepted. */
-  readonly aliases: readonly string[];
-  /** One or two sentences for the reference. */
-  readonly doc: string;
-  /** How the default is computed, where it is not a constant. */
-  readonly defaultDoc: string | undefined;
-  /** `microedge` takes a change on reload; otherwise it needs a restart. */
-  readonly live: boolean;
-}
+export type { Row } from "./config-row.ts";
 
-interface RowOptions {
-  readonly live?: boolean;
-  readonly aliases?: readonly string[];
-  readonly defaultDoc?: string;
-}
-
-function row<T>(
-  kind: Kind<T>,
-  fallback: NoInfer<T>,
-  doc: string,
-  options: RowOptions = {},
-): Row<T> {
-  return {
-    kind,
-    fallback,
-    required: false,
-    aliases: options.aliases ?? [],
-    doc,
-    defaultDoc: options.defaultDoc,
-    live: options.live ?? false,
-  };
-}
-
-/** A key without a default. */
-function optional<T>(kind: Kind<T>, doc: string, options: RowOptions = {}): Row<T | undefined> {
-  return { ...row(kind, undefined as T, doc, options), fallback: undefined };
-}
-
-/** A key that every item of a list must have. */
-function required<T>(kind: Kind<T>, doc: string, live = false): Row<T> {
-  return { ...row(kind, undefined as T, doc, { live }), required: true };
-}
-
-const LIVE = { live: true };
 const HOUR_MS = 3_600_000;
 const serviceName = text({
   allowed: "1 to 128 letters, digits, dots, hyphens or underscores",
@@ -199,10 +151,7 @@ export const SECTIONS = {
       },
     ),
   },
-  limits: {
-    max_connections: row(integer(1, 10_000), 200, "Inbound connections open at once."),
-    max_handshakes: row(integer(1, 1_000), 16, "TLS handshakes in progress at once."),
-  },
+  limits: LIMITS_ROWS,
   client: {
     timeout_ms: row(
       integer(1, HOUR_MS, "ms"),

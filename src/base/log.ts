@@ -47,6 +47,8 @@ export const EVENTS = {
   "rpc.call": { level: "debug", msg: "call finished" },
   "rpc.message.refused": { level: "warn", msg: "peer sent something that is not a valid message" },
   "rpc.handler.failed": { level: "error", msg: "handler failed with a bug" },
+  "limit.reached": { level: "warn", msg: "peer is refused calls because of a limit" },
+  "limits.in.force": { level: "info", msg: "limits have their memory and are in force" },
   "rpc.client.retry": { level: "debug", msg: "call is tried again" },
   "rpc.client.node.resting": { level: "warn", msg: "node failed and rests" },
   "handlers.loaded": { level: "info", msg: "handler module was loaded" },

@@ -11,7 +11,7 @@
  * shares the one overflow bucket with all others in its position; it is as strict as the bucket of one
  * client. A bucket that is full again is free: forgetting it changes nothing.
  */
-import { afterOne, type Pace, untilFit, withinLimit } from "./gcra.ts";
+import { Buckets } from "./buckets.ts";
 
 const WAYS = 8;
 /** Share of the slots that the stated capacity fills; measured, see `test/unit/guard`. */
@@ -36,35 +36,28 @@ export class BucketKey {
   }
 }
 
-export class BucketTable {
+export class BucketTable extends Buckets {
   /** Clients for which there is room, as configured. */
   readonly capacity: number;
   /** Takes of clients that found no place and share the overflow bucket. */
   evictions = 0;
   readonly #sets: number;
   readonly #tags: Int32Array;
-  readonly #fullAt: Float64Array;
   /** Index of the bucket that is shared by those who found no place. */
   readonly #overflow: number;
 
   /** @param capacity 1 to {@link MAX_CAPACITY} clients. */
   constructor(capacity: number) {
+    const sets = Math.ceil(capacity / LOAD / WAYS);
+    super(sets * WAYS + 1);
     this.capacity = capacity;
-    this.#sets = Math.ceil(capacity / LOAD / WAYS);
-    this.#overflow = this.#sets * WAYS;
+    this.#sets = sets;
+    this.#overflow = sets * WAYS;
     this.#tags = new Int32Array(this.#overflow + 1);
-    this.#fullAt = new Float64Array(this.#overflow + 1);
   }
 
-  get bytes(): number {
-    return this.#tags.byteLength + this.#fullAt.byteLength;
-  }
-
-  /** Buckets that are not full at the moment; looks at all of them. */
-  used(nowMs: number): number {
-    let used = 0;
-    for (const fullAt of this.#fullAt) if (fullAt > nowMs) used++;
-    return used;
+  override get bytes(): number {
+    return super.bytes + this.#tags.byteLength;
   }
 
   /** The slot of a client whose key was kept. */
@@ -84,26 +77,6 @@ export class BucketTable {
     const second = this.#setOf(remixed(place));
     for (let slot = second; slot < second + WAYS; slot++) if (tags[slot] === tag) return slot;
     return this.#settle(tag, first, second, nowMs);
-  }
-
-  /** Milliseconds until a call fits; 0: it fits now. */
-  untilFit(slot: number, pace: Pace, nowMs: number): number {
-    const fullAt = this.#fullAt[slot] ?? 0;
-    const sane = withinLimit(fullAt, pace, nowMs);
-    if (sane !== fullAt) this.#fullAt[slot] = sane;
-    return untilFit(sane, pace, nowMs);
-  }
-
-  /** Spends one call, whether it fits or not. Returns a receipt for {@link giveBack}. */
-  spend(slot: number, pace: Pace, nowMs: number): number {
-    const after = afterOne(this.#fullAt[slot] ?? 0, pace, nowMs);
-    this.#fullAt[slot] = after;
-    return after;
-  }
-
-  /** Takes one call back that waited and will not run, unless somebody has queued up behind it. */
-  giveBack(slot: number, pace: Pace, receipt: number): void {
-    if (this.#fullAt[slot] === receipt) this.#fullAt[slot] = receipt - pace.intervalMs;
   }
 
   #setOf(place: number): number {
@@ -128,7 +101,7 @@ export class BucketTable {
     let count = 0;
     let free = set;
     for (let slot = set; slot < set + WAYS; slot++) {
-      if ((this.#fullAt[slot] ?? 0) > nowMs) continue;
+      if ((this.fullAt[slot] ?? 0) > nowMs) continue;
       count++;
       free = slot;
     }

@@ -9,6 +9,9 @@ import type { ConfigProblem } from "./config-problem.ts";
 import { camelKey, environmentName, LISTS, type Row, SECTIONS } from "./config-table.ts";
 import { nearest } from "./nearest.ts";
 
+/** Tells the launcher which Node.js to run; no setting of the agent. */
+const LAUNCHER_VARIABLE = "MICROEDGE_NODE";
+
 export type ValueSource = "default" | "file" | "environment";
 
 /** One key with the value in force. */
@@ -162,6 +165,7 @@ class ConfigReader implements Reading {
     }
     for (const [variable, text] of Object.entries(environment)) {
       if (!variable.startsWith("MICROEDGE_") || text === undefined) continue;
+      if (variable === LAUNCHER_VARIABLE) continue;
       const [section, key, row] = known.get(variable) ?? [];
       if (section === undefined || key === undefined || row === undefined) {
         const meant = nearest(variable, known.keys());

@@ -70,5 +70,9 @@ export const VARIABLES: readonly Place[] = [
     name: "UV_THREADPOOL_SIZE, MALLOC_ARENA_MAX, MALLOC_TRIM_THRESHOLD_",
     doc: "Set by the unit and the launcher before the program starts: two pool threads, so that a slow name look-up holds up no file, and an allocator that gives memory back.",
   },
+  {
+    name: "MICROEDGE_NODE",
+    doc: "Read by the launcher beside the bundle, which the single executables do without: the Node.js to run, 24 or later.",
+  },
   { name: "NO_COLOR, TERM", doc: "NO_COLOR not empty, or TERM=dumb: no colours on a terminal." },
 ];

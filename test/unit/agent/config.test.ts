@@ -274,7 +274,11 @@ suite("environment", () => {
   });
 
   test("an unknown variable warns with the nearest", () => {
-    const { warnings } = load(TLS, { MICROEDGE_RCP_LISTEN: "a:1", OTHER: "x" });
+    const { warnings } = load(TLS, {
+      MICROEDGE_RCP_LISTEN: "a:1",
+      OTHER: "x",
+      MICROEDGE_NODE: "/opt/node", // the launcher's own
+    });
     assert.deepEqual(
       warnings.map(({ key, message }) => `${key} ${message}`),
       [

@@ -20,7 +20,10 @@ export function cpuMs(pid: number): number {
 export interface Memory {
   /** Proportional set size, KiB: shared pages divided among those who map them. */
   readonly pssKib: number;
-  /** Private pages, clean and dirty, KiB: what would be freed if the process ended. */
+  /**
+   * Private pages, KiB. Clean ones are among them: pages of the executable that only this process has
+   * mapped, which the kernel may drop at any time.
+   */
   readonly privateKib: number;
   /** Anonymous pages, KiB: what can't be dropped and read again. */
   readonly anonymousKib: number;
@@ -38,4 +41,22 @@ export function memory(pid: number): Memory {
     privateKib: kib("Private_Clean") + kib("Private_Dirty"),
     anonymousKib: kib("Anonymous"),
   };
+}
+
+const SETTLE_MS = 500;
+const SETTLE_ROUNDS = 20;
+
+/**
+ * Memory once it has come to rest: two samples half a second apart differ by less than 0.5 %, or ten
+ * seconds have passed (a runtime that gives memory back bit by bit never rests).
+ */
+export async function settledMemory(pid: number): Promise<Memory> {
+  let last = memory(pid);
+  for (let round = 0; round < SETTLE_ROUNDS; round += 1) {
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    const now = memory(pid);
+    if (Math.abs(now.anonymousKib - last.anonymousKib) < last.anonymousKib / 200) return now;
+    last = now;
+  }
+  return last;
 }

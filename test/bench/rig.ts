@@ -3,7 +3,9 @@
  * core 1. All with the same throw-away PKI (ECDSA P-256) and TLS 1.3.
  */
 import { existsSync } from "node:fs";
-import { resolve } from "node:path";
+import { copyFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { MEMORY_ENVIRONMENT } from "../../scripts/build/launcher.ts";
 import { BUNDLE, EXECUTABLE, startAgent } from "../fakes/agent-process.ts";
 import { Child, run } from "../fakes/child.ts";
 import { type CredentialFiles, makeSite, type Site } from "../fakes/site.ts";
@@ -36,11 +38,18 @@ export type ServerName = "microedge" | "go-micro" | "net/http";
 
 export class Rig implements AsyncDisposable {
   readonly site: Site;
+  readonly #program: string;
   readonly #server: CredentialFiles;
   readonly #client: CredentialFiles;
 
-  private constructor(site: Site, server: CredentialFiles, client: CredentialFiles) {
+  private constructor(
+    site: Site,
+    program: string,
+    server: CredentialFiles,
+    client: CredentialFiles,
+  ) {
     this.site = site;
+    this.#program = program;
     this.#server = server;
     this.#client = client;
   }
@@ -51,7 +60,9 @@ export class Rig implements AsyncDisposable {
         throw new Error(`${name} is missing: run scripts/peers`);
     }
     const site = await makeSite();
-    return new Rig(site, await site.issue("bench-server"), await site.issue("bench-client"));
+    const program = await ownCopy(site);
+    const server = await site.issue("bench-server");
+    return new Rig(site, program, server, await site.issue("bench-client"));
   }
 
   /** @param config More TOML for the agent; @param mutual Whether clients must show a certificate. */
@@ -85,11 +96,12 @@ export class Rig implements AsyncDisposable {
     };
   }
 
-  /** The built program. `config` is TOML after the sections that every agent has. */
+  /** The built program, with the environment of its unit. `config` is more TOML. */
   agent(config: string, mutual = true): ReturnType<typeof startAgent> {
     const switches = mutual ? "" : "insecure_skip_verify = true\n";
     return startAgent({
-      program: ["taskset", "-c", SERVER_CORE, PROGRAM],
+      program: ["taskset", "-c", SERVER_CORE, this.#program],
+      env: MEMORY_ENVIRONMENT,
       site: this.site,
       credentials: this.#server,
       config: `${config}\n`,
@@ -155,4 +167,15 @@ export class Rig implements AsyncDisposable {
       ca,
     ];
   }
+}
+
+/**
+ * The single executable copied, so that no other process shares its pages and no build replaces it
+ * meanwhile. The launcher stays where the bundle is.
+ */
+async function ownCopy(site: Site): Promise<string> {
+  if (PROGRAM !== EXECUTABLE) return PROGRAM;
+  const copy = join(site.directory, "microedge");
+  await copyFile(PROGRAM, copy);
+  return copy;
 }

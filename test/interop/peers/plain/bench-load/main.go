@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/textproto"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -174,6 +175,7 @@ func main() {
 	req := newRequest(*target, *service, *endpoint, *bodyBytes, *unique)
 
 	if *hold {
+		var held []*connection
 		for range *connections {
 			c, err := dial(*target, cfg, req, *timeout)
 			if err != nil {
@@ -182,9 +184,12 @@ func main() {
 			if err := c.call(*timeout); err != nil {
 				contract.Fatal(err)
 			}
+			held = append(held, c)
 		}
 		fmt.Printf("HELD %d\n", *connections)
 		io.Copy(io.Discard, os.Stdin)
+		// What nothing refers to is collected, and its socket is closed with it.
+		runtime.KeepAlive(held)
 		return
 	}
 

@@ -17,8 +17,17 @@ export class ConfigError extends AgentError {
   /** Path of the file; `undefined` when the text came from elsewhere. */
   readonly file: string | undefined;
   readonly problems: readonly ConfigProblem[];
+  /**
+   * Where the agent is to be asked that still runs with what the file said before; `undefined` when the
+   * file does not say it either.
+   */
+  readonly controlSocketPath: string | undefined;
 
-  constructor(file: string | undefined, problems: readonly ConfigProblem[]) {
+  constructor(
+    file: string | undefined,
+    problems: readonly ConfigProblem[],
+    controlSocketPath?: string,
+  ) {
     const sorted = sortProblems(problems);
     const where = file ?? "configuration";
     const lines = sorted.map((problem) => formatProblem(problem)).join("; ");
@@ -29,6 +38,7 @@ export class ConfigError extends AgentError {
     this.name = "ConfigError";
     this.file = file;
     this.problems = sorted;
+    this.controlSocketPath = controlSocketPath;
   }
 }
 

@@ -105,6 +105,9 @@ function hasCode(thrown: unknown, code: string): boolean {
   return thrown instanceof Error && "code" in thrown && thrown.code === code;
 }
 
+/** What a problem is called that leaves open where the control socket is. */
+const CONTROL_SOCKET_KEY = /^control(\.socket)?$|CONTROL_SOCKET$/;
+
 /**
  * Checks a configuration text as if it stood in `file` (absolute).
  *
@@ -141,7 +144,10 @@ export function parseConfig(
       ...(line === undefined ? {} : { line }),
     });
   }
-  if (problems.length > 0) throw new ConfigError(file, problems);
+  if (problems.length > 0) {
+    const known = !problems.some(({ key }) => CONTROL_SOCKET_KEY.test(key));
+    throw new ConfigError(file, problems, known ? controlSocketPath : undefined);
+  }
   return {
     config: { ...build(reading, verification, controlSocketPath, file), acl },
     settings: [...reading.settings.values()],

@@ -2,8 +2,10 @@
  * The configuration as a command sees it: found by `--config` or in the usual places.
  */
 import type { ConfigPlace, LoadedConfig } from "../agent/config.ts";
+import { ConfigError } from "../agent/config-problem.ts";
 import { readTextFile } from "../host/text-file.ts";
 import { AdminClient } from "../sidecar/admin-client.ts";
+import type { Report } from "./report.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What the configuration takes from this machine. */
@@ -33,4 +35,22 @@ export async function agentOf(
 ): Promise<AdminClient> {
   const { config } = await loadConfiguration(terminal, configFile);
   return new AdminClient(config.controlSocketPath, config.file);
+}
+
+/**
+ * As {@link agentOf}, also where the file has become wrong: the agent goes on with what it said before,
+ * and that is when people ask how it is.
+ */
+export async function agentStillOf(
+  terminal: Terminal,
+  configFile: string | undefined,
+  report: Report,
+): Promise<AdminClient> {
+  try {
+    return await agentOf(terminal, configFile);
+  } catch (thrown) {
+    if (!(thrown instanceof ConfigError) || thrown.controlSocketPath === undefined) throw thrown;
+    report.warning(`an agent started now would refuse this configuration: ${thrown.message}`);
+    return new AdminClient(thrown.controlSocketPath, thrown.file);
+  }
 }

@@ -14,6 +14,7 @@ export const EXIT = {
   exists: 73,
   io: 74,
   config: 78,
+  runtime: 127,
   interrupted: 130,
   terminated: 143,
 } as const;
@@ -63,6 +64,11 @@ export const EXIT_CODES: readonly ExitRow[] = [
     code: EXIT.config,
     name: "config",
     meaning: "the configuration, or a file that it names, can't be used; restarting does not help",
+  },
+  {
+    code: EXIT.runtime,
+    name: "runtime",
+    meaning: "the launcher of the bundle found no Node.js 24; single executables need none",
   },
   {
     code: EXIT.interrupted,

@@ -2,7 +2,7 @@
  * `microedge services`: what this agent serves and what it knows how to reach.
  */
 import { command } from "../command.ts";
-import { agentOf } from "../configuration.ts";
+import { agentStillOf } from "../configuration.ts";
 import { table } from "../format/table.ts";
 
 const NEVER = new AbortController().signal;
@@ -14,7 +14,7 @@ export const servicesCommand = command({
   options: {},
   examples: ["microedge services", "microedge services --json"],
   async run({ terminal, report, configFile }) {
-    const agent = await agentOf(terminal, configFile);
+    const agent = await agentStillOf(terminal, configFile, report);
     const services = await agent.services(NEVER);
     return report.result({ services }, () => {
       const rows = services.flatMap(({ name, version, source, nodes, endpoints }) => [

@@ -4,7 +4,7 @@
 import { formatMoment, formatSpan } from "../../identity/span-words.ts";
 import type { StatusView } from "../../sidecar/admin-operations.ts";
 import { command } from "../command.ts";
-import { agentOf } from "../configuration.ts";
+import { agentStillOf } from "../configuration.ts";
 import { formatBytes, formatDuration } from "../format/duration.ts";
 import { paint } from "../format/style.ts";
 import { columns } from "../format/table.ts";
@@ -13,10 +13,12 @@ import type { Output } from "../terminal.ts";
 export const statusCommand = command({
   name: "status",
   summary: "show what the running agent is and does",
+  detail:
+    "Asks the agent also when the configuration file has become wrong: it goes on with what the file said before.",
   options: {},
   examples: ["microedge status", "microedge status --json"],
   async run({ terminal, report, configFile }) {
-    const agent = await agentOf(terminal, configFile);
+    const agent = await agentStillOf(terminal, configFile, report);
     const status = await agent.status();
     return report.result({ ...status }, (out) => formatStatus(status, out, terminal.clock.now()));
   },

@@ -1,6 +1,6 @@
 /** Commands that ask the agent, against a control socket with a made-up agent behind it. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, suite, test } from "node:test";
@@ -49,6 +49,40 @@ async function run(words: readonly string[], stdin = "") {
 }
 
 suite("commands that ask the agent", () => {
+  const addLine = (line: string): void =>
+    appendFileSync(join(directory, "microedge.toml"), `${line}\n`);
+
+  for (const command of ["status", "services"]) {
+    test(`${command} asks the agent that runs, also when the file has become wrong`, async () => {
+      addLine("[rpc]\nlisten = 5");
+      const { code, out, err } = await run([command]);
+      assert.equal(code, 0);
+      assert.match(out, /greeter/);
+      assert.match(err, /^microedge: warning: .* refuse this configuration: .*line 8: rpc\.listen/);
+      const json = await run([command, "--json"]);
+      assert.equal(JSON.parse(json.out).ok, true);
+      assert.equal(json.err, "");
+    });
+  }
+
+  for (const { what, line } of [
+    { what: "no TOML", line: "[[[" },
+    { what: "another socket that is none", line: "socket = 5" },
+  ]) {
+    test(`status does not guess where the agent is: ${what}`, async () => {
+      const file = join(directory, "microedge.toml");
+      writeFileSync(file, readFileSync(file, "utf8").replace('socket = "s"', line));
+      assert.equal((await run(["status"])).code, 78);
+    });
+  }
+
+  test("reload and call take only a configuration that is good", async () => {
+    addLine("[rpc]\nlisten = 5");
+    assert.equal((await run(["reload"])).code, 78);
+    assert.equal((await run(["call", "s", "A.B", "{}"])).code, 78);
+    assert.deepEqual(agent.calls, []);
+  });
+
   for (const words of [
     ["status"],
     ["services"],

@@ -4,9 +4,14 @@
  */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import type { Principal } from "#src/base/principal.ts";
 import { stream, unary } from "#src/rpc/endpoint.ts";
+import { EchoSchema } from "#src/services/gen/agent_pb.ts";
 import { bytesShape } from "#src/wire/codec/bytes-shape.ts";
+import { jsonCodec } from "#src/wire/codec/json-codec.ts";
+import { messageShape } from "#src/wire/codec/message-shape.ts";
 import { settle } from "../fakes/fake-clock.ts";
 import { MemoryServer, principal, type RawPeer, request } from "../fakes/memory-server.ts";
 
@@ -165,5 +170,29 @@ suite("a peer that reads nothing", () => {
     await memory.clock.advance(30_001);
     assert.equal(memory.server.counters.connections, 0);
     assert.equal(memory.server.counters.refusedMessages.get("ERR_WIRE_TIMEOUT"), 1);
+  });
+});
+
+/** Without garbage. */
+function heapInUse(): number {
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
+  return process.memoryUsage().heapUsed;
+}
+
+suite("what one body makes of itself in memory", () => {
+  test("a long text with one character beyond Latin-1 costs V8's heap little", () => {
+    const shape = messageShape(EchoSchema);
+    const text = `一${"a".repeat(3_000_000)}\\n${"b".repeat(1_000_000)}`;
+    const body = Buffer.from(`{"text":"${text}"}`);
+    const before = heapInUse();
+    const value = jsonCodec.readRequest(body, shape);
+    const grown = heapInUse() - before;
+    assert.equal(value.text.length, 4_000_002);
+    assert.equal(grown < 1_000_000, true, `${grown} bytes of heap for ${body.length} of text`);
+    assert.deepEqual(
+      Buffer.from(jsonCodec.writeReply(value, shape, { endpoint: "", id: "" })),
+      Buffer.concat([body, Buffer.from("\n")]),
+    );
   });
 });

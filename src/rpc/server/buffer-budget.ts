@@ -11,6 +11,8 @@ import { AgentError } from "../../base/errors.ts";
 export interface Holder {
   /** Who is at the other end: what one peer holds by several connections counts together. */
   readonly peerKey: string;
+  /** It takes our answers, so it can be told why it has to go. */
+  readonly listens: boolean;
   /** Lets go of what is held; states a smaller number soon. */
   shed(error: AgentError): void;
 }
@@ -58,8 +60,13 @@ export class BufferBudget {
       sums.set(peerKey, (sums.get(peerKey) ?? 0) + bytes);
     }
     const [peerKey] = largest(sums) ?? [];
-    const own = [...this.#held].filter(([holder]) => holder.peerKey === peerKey);
-    return largest(new Map(own))?.[0];
+    const own = new Map([...this.#held].filter(([holder]) => holder.peerKey === peerKey));
+    const [greediest, most] = largest(own) ?? [];
+    if (greediest === undefined || most === undefined || greediest.listens) return greediest;
+    // An answer cut off is a call lost: rather refuse one that is hardly smaller.
+    const listening = new Map([...own].filter(([holder]) => holder.listens));
+    const [other, bytes = 0] = largest(listening) ?? [];
+    return bytes * 2 >= most ? other : greediest;
   }
 }
 

@@ -110,10 +110,14 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
     this.#settle();
   }
 
+  get listens(): boolean {
+    return !this.#finishing && !this.outbox.blocked;
+  }
+
   /** All connections together hold too much, and this one the most of it. */
   shed(error: AgentError): void {
     this.#heldBytes = 0;
-    if (!this.#finishing && !this.outbox.blocked) {
+    if (this.listens) {
       this.#beginRead();
       this.#refuse(error);
       this.#endRead();

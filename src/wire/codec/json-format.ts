@@ -8,6 +8,7 @@
 import { encodeBase64 } from "./base64.ts";
 import { FieldFault, kindOf, memberStep } from "./body-fault.ts";
 import { MAX_DEPTH } from "./limits.ts";
+import { LONG_TEXT, quoteLong } from "./long-text.ts";
 
 /**
  * Members that are `undefined` are left out; an object with a `toJSON` method speaks for itself.
@@ -37,7 +38,7 @@ export function formatString(text: string): string {
   if (whole.length >= LONG_STRING && !ESCAPED.some((unit) => whole.includes(unit))) {
     return `"${whole}"`;
   }
-  return JSON.stringify(whole);
+  return whole.length > LONG_TEXT ? quoteLong(whole) : JSON.stringify(whole);
 }
 
 /** The shortest text that reads back as the same double; `value` is finite. */

@@ -15,6 +15,7 @@ import { quoted } from "./body-fault.ts";
 import { exactInteger, MAX_NUMBER_CHARS } from "./json-number.ts";
 import type { JsonValue } from "./json-value.ts";
 import { MAX_DEPTH, MAX_VALUES } from "./limits.ts";
+import { LONG_TEXT, unescapeLong } from "./long-text.ts";
 import { decodeUtf8 } from "./utf8.ts";
 
 /**
@@ -144,6 +145,7 @@ class JsonReader {
 
   #longString(start: number): string {
     const end = this.#closingQuote(start);
+    if (end - start > LONG_TEXT) return this.#veryLongString(start, end);
     const literal = this.#text.slice(start, end + 1);
     let value: string;
     try {
@@ -155,6 +157,18 @@ class JsonReader {
     if (value.length !== literal.length - 2 && !value.isWellFormed()) {
       throw this.#error("a string has half of a surrogate pair", start);
     }
+    this.#at = end + 1;
+    return value;
+  }
+
+  #veryLongString(start: number, end: number): string {
+    let value: string | undefined;
+    try {
+      value = unescapeLong(this.#text, start + 1, end);
+    } catch {
+      throw this.#error("a string has a bad escape or a bare control character", start);
+    }
+    if (value === undefined) throw this.#error("a string has half of a surrogate pair", start);
     this.#at = end + 1;
     return value;
   }

@@ -2,6 +2,7 @@
  * The launcher of the bundle: `dist/microedge`, a POSIX shell script that starts `microedge.cjs`
  * with the memory settings that the single executables and the systemd unit have.
  */
+import { EXIT } from "../../src/cli/exit-codes.ts";
 import { V8_FLAGS } from "./single-executable.ts";
 
 /**
@@ -27,15 +28,22 @@ set -eu
 here=$(dirname -- "$(readlink -f -- "$0")")
 case "$(uname -m)" in aarch64) cpu=arm64 ;; *) cpu=x64 ;; esac
 node="\${MICROEDGE_NODE:-}"
+ours=
 for candidate in "$here/node" "$here/../node_modules/node-linux-$cpu/bin/node"; do
-  if [ -z "$node" ] && [ -x "$candidate" ]; then node=$candidate; fi
+  if [ -z "$node" ] && [ -f "$candidate" ] && [ -x "$candidate" ]; then node=$candidate ours=yes; fi
 done
 if [ -z "$node" ]; then
-  node=$(command -v node) || { echo "microedge: no Node.js found; set MICROEDGE_NODE" >&2; exit 69; }
-  major=$("$node" -p 'process.versions.node.split(".")[0]')
+  node=$(command -v node) || { echo "microedge: no Node.js found; set MICROEDGE_NODE" >&2; exit ${EXIT.runtime}; }
+fi
+if [ -z "$ours" ]; then
+  major=$("$node" -p 'process.versions.node.split(".")[0]' 2>/dev/null) || major=
+  case "$major" in "" | *[!0-9]*)
+    echo "microedge: $node is not a Node.js that runs here; set MICROEDGE_NODE" >&2
+    exit ${EXIT.runtime} ;;
+  esac
   if [ "$major" -lt 24 ]; then
     echo "microedge: $node is Node.js $major; microedge needs 24 or later; set MICROEDGE_NODE" >&2
-    exit 69
+    exit ${EXIT.runtime}
   fi
 fi
 ${exports.join("\n")}

@@ -9,8 +9,8 @@ import type { ConfigProblem } from "./config-problem.ts";
 import { camelKey, environmentName, LISTS, type Row, SECTIONS } from "./config-table.ts";
 import { nearest } from "./nearest.ts";
 
-/** Tells the launcher which Node.js to run; no setting of the agent. */
-const LAUNCHER_VARIABLE = "MICROEDGE_NODE";
+/** For the launcher (which Node.js) and `microedge demo` (where the peers are); no settings of the agent. */
+const NOT_SETTINGS: ReadonlySet<string> = new Set(["MICROEDGE_NODE", "MICROEDGE_DEMO_GO_PEERS"]);
 
 export type ValueSource = "default" | "file" | "environment";
 
@@ -165,7 +165,7 @@ class ConfigReader implements Reading {
     }
     for (const [variable, text] of Object.entries(environment)) {
       if (!variable.startsWith("MICROEDGE_") || text === undefined) continue;
-      if (variable === LAUNCHER_VARIABLE) continue;
+      if (NOT_SETTINGS.has(variable)) continue;
       const [section, key, row] = known.get(variable) ?? [];
       if (section === undefined || key === undefined || row === undefined) {
         const meant = nearest(variable, known.keys());

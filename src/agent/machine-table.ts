@@ -51,6 +51,10 @@ export const VARIABLES: readonly Place[] = [
     doc: "Overrides a key of a section; the tables below name each. Lists can't be overridden. An unknown name is a warning.",
   },
   {
+    name: "MICROEDGE_DEMO_GO_PEERS",
+    doc: "`microedge demo`: where the go-micro peers are, when --go-peers does not say.",
+  },
+  {
     name: "MICRO_TLS_SECURE",
     doc: '"true" (go-micro v5): verify outbound peers, which microedge does anyway. "false" alone changes nothing and warns.',
   },

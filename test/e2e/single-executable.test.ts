@@ -104,10 +104,16 @@ suite("the launcher", () => {
     await run(["cp", BUNDLE, `${site.directory}/microedge`]);
     await run(["mkdir", `${site.directory}/bin`]);
     await run(["mv", `${site.directory}/node`, `${site.directory}/bin/node`]);
+    const found = { PATH: `${site.directory}/bin:/usr/bin:/bin`, MICROEDGE_NODE: "" };
+    const named = { MICROEDGE_NODE: `${site.directory}/bin/node` };
+    for (const env of [found, named]) {
+      const { code, stderr } = await run([`${site.directory}/microedge`, "version"], { env });
+      assert.equal(code, 127);
+      assert.match(stderr, /Node\.js 20.*needs 24.*MICROEDGE_NODE/);
+    }
     const { code, stderr } = await run([`${site.directory}/microedge`, "version"], {
-      env: { PATH: `${site.directory}/bin:/usr/bin:/bin`, MICROEDGE_NODE: "" },
+      env: { MICROEDGE_NODE: "/bin/true" },
     });
-    assert.equal(code, 69);
-    assert.match(stderr, /Node\.js 20.*needs 24.*MICROEDGE_NODE/);
+    assert.deepEqual([code, /not a Node\.js that runs here/.test(stderr)], [127, true], stderr);
   });
 });

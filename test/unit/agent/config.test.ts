@@ -278,6 +278,7 @@ suite("environment", () => {
       MICROEDGE_RCP_LISTEN: "a:1",
       OTHER: "x",
       MICROEDGE_NODE: "/opt/node", // the launcher's own
+      MICROEDGE_DEMO_GO_PEERS: "build/peers", // the demo's own
     });
     assert.deepEqual(
       warnings.map(({ key, message }) => `${key} ${message}`),

@@ -19,7 +19,7 @@ export const EVENTS = {
     level: "error",
     msg: "a promise was rejected and nobody waited for it; agent goes on",
   },
-  "agent.insecure": { level: "warn", msg: "peers are not verified: development only" },
+  "agent.insecure": { level: "error", msg: "peers are not verified: development only" },
   "config.reloaded": { level: "info", msg: "configuration was read again" },
   "config.reload.refused": {
     level: "error",

@@ -191,7 +191,7 @@ suite("starting", () => {
     );
     await using agent = await ground.start();
     assert.equal(agent.state, "ready");
-    assert.equal((await ground.event("agent.insecure")).level, "warn");
+    assert.equal((await ground.event("agent.insecure")).level, "error");
     const { tls, warnings } = await ground.admin.status();
     assert.equal(tls.verify, "plaintext");
     assert.match(warnings[0] ?? "", /^INSECURE: no TLS/);

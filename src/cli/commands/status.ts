@@ -27,6 +27,12 @@ export const statusCommand = command({
 /** A zero here is news too. */
 const ALWAYS_COUNTED: ReadonlySet<string> = new Set(["calls", "errors"]);
 
+function peersWords({ verify, minVersion }: StatusView["tls"]): string {
+  return verify === "plaintext"
+    ? "plaintext, NOT ENCRYPTED"
+    : `${verify}, TLS ${minVersion} or newer`;
+}
+
 /** @param nowMs Unix milliseconds. */
 export function formatStatus(status: StatusView, out: Output, nowMs: number): string {
   const { listener, tls, memory } = status;
@@ -39,7 +45,7 @@ export function formatStatus(status: StatusView, out: Output, nowMs: number): st
       "listens",
       listener.listen ?? `waits for ${listener.address}: ${listener.waitingFor ?? "not bound yet"}`,
     ],
-    ["peers", `${tls.verify}, TLS ${tls.minVersion} or newer, ${status.connections} connected`],
+    ["peers", `${peersWords(tls)}, ${status.connections} connected`],
   ];
   if (tls.certificate !== undefined) {
     const { subject, issuer, notAfter } = tls.certificate;

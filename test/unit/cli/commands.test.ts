@@ -76,6 +76,26 @@ suite("commands that ask the agent", () => {
     });
   }
 
+  for (const { words, code } of [
+    { words: ["--codec", "protobuf"], code: 2 },
+    { words: ["--codec", "proto-rpc"], code: 2 },
+    { words: ["--codec", "bytes"], code: 0 },
+    { words: ["--codec", "json-rpc"], code: 0 },
+  ]) {
+    test(`call with a typed JSON text and ${words.join(" ")}: exit code ${code}`, async () => {
+      const result = await run(["call", "s", "A.B", '{"a":1}', ...words]);
+      assert.equal(result.code, code, result.err);
+      assert.equal(agent.calls.length, code === 0 ? 1 : 0);
+    });
+  }
+
+  test("call out of time: a stream may be what it called", async () => {
+    agent.failure = new AgentError("ERR_RPC_DEADLINE", "time is up");
+    const { code, err } = await run(["call", "s", "A.B", "{}"]);
+    assert.equal(code, 1);
+    assert.match(err, /time is up\n +fix: allow the call more time .*--stream\n/);
+  });
+
   test("reload and call take only a configuration that is good", async () => {
     addLine("[rpc]\nlisten = 5");
     assert.equal((await run(["reload"])).code, 78);
@@ -212,4 +232,10 @@ suite("status", () => {
     assert.match(shown, /^TLS files +newer ones not in use: bad key$/m);
     assert.match(shown, /^warning +INSECURE: x$/m);
   });
+
+  test("without TLS no TLS version is named", () =>
+    assert.match(
+      text({ tls: { ...STATUS.tls, verify: "plaintext" } }),
+      /^peers +plaintext, NOT ENCRYPTED, 3 connected$/m,
+    ));
 });

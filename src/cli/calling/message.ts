@@ -36,6 +36,19 @@ export function readMessage(typed: Uint8Array, form: MessageForm): MessageBytes 
   return typed;
 }
 
+/**
+ * Refuses what looks like the JSON of a protobuf message: the command has no descriptors to encode it by.
+ *
+ * @throws AgentError `ERR_USAGE`.
+ */
+export function assertTypable(typed: string, { codec, base64 }: MessageForm): void {
+  if (typed === "" || base64 || (codec !== "protobuf" && codec !== "proto-rpc")) return;
+  throw usage(
+    `a ${codec} message is bytes: type it in base64 with --base64, or give it on stdin with -`,
+    HELP,
+  );
+}
+
 function readBase64(typed: Uint8Array): MessageBytes {
   const text = Buffer.from(typed).toString("latin1").replace(/\s/g, "");
   const bytes = Buffer.from(text, "base64");

@@ -1,7 +1,7 @@
 /**
  * `microedge call`: a go-micro call from the command line.
  */
-import { errorText } from "../../base/errors.ts";
+import { AgentError, errorText, isAgentError } from "../../base/errors.ts";
 import { parseAddress } from "../../registry/address.ts";
 import type { AdminCall, MessageBytes } from "../../sidecar/admin-operations.ts";
 import { readLines } from "../../sidecar/line-reader.ts";
@@ -9,6 +9,7 @@ import type { CodecName } from "../../wire/codec/codec.ts";
 import { usage } from "../arguments.ts";
 import { type Caller, type DirectAddress, withCaller } from "../calling/caller.ts";
 import {
+  assertTypable,
   formatMessage,
   type MessageForm,
   messageFields,
@@ -98,10 +99,24 @@ async function runUnary(
   form: MessageForm,
   caller: Caller,
 ): Promise<number> {
-  const reply = await caller.call(call, body, terminal.stdout.closed);
+  const reply = await caller.call(call, body, terminal.stdout.closed).catch(explained);
   const { metadata, durationMs, node } = reply;
   const fields = { ...messageFields(reply.body, form), metadata, durationMs, node };
   return report.result(fields, (out) => formatMessage(reply.body, form, out));
+}
+
+/** A stream that is opened by a unary call waits for messages, and says nothing until the time is up. */
+function explained(thrown: unknown): never {
+  if (!isAgentError(thrown, "ERR_RPC_DEADLINE")) throw thrown;
+  const { fix = thrown.hint } = thrown.fields;
+  if (fix !== thrown.hint) throw thrown;
+  throw new AgentError(thrown.code, thrown.message, {
+    cause: thrown,
+    fields: {
+      ...thrown.fields,
+      fix: `${fix} with --timeout; if the endpoint is a stream, call it with --stream`,
+    },
+  });
 }
 
 /** A reader that goes away ends the stream: nobody would see more replies. */
@@ -134,7 +149,10 @@ async function readBody(
   { terminal, positionals: [, , typed = ""] }: CallInvocation,
   form: MessageForm,
 ): Promise<MessageBytes> {
-  if (typed !== "-") return readMessage(Buffer.from(typed, "utf8"), form);
+  if (typed !== "-") {
+    assertTypable(typed, form);
+    return readMessage(Buffer.from(typed, "utf8"), form);
+  }
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of terminal.stdin) {

@@ -7,15 +7,26 @@ import { AgentError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Random } from "../../host/random.ts";
 import type { ServiceNode } from "../../registry/record.ts";
-import type { NodeSelector } from "../../registry/selector.ts";
+import type { NodeOutcome, NodeSelector } from "../../registry/selector.ts";
 import type { CallLimit, LimitEnd } from "./call-limit.ts";
 import type { NodeLookup } from "./node-lookup.ts";
 import { type AttemptFailure, retryWaitMs } from "./retry.ts";
 
 export type AttemptResult<T> =
   | { readonly ok: true; readonly value: T }
-  /** `answered`: a whole reply came, so the node is well, whatever the reply said. */
-  | ({ readonly ok: false; readonly answered: boolean } & AttemptFailure);
+  | ({
+      readonly ok: false;
+      /** A whole reply came, so the node is well, whatever the reply said. */
+      readonly answered: boolean;
+      /** Says how the node did where the error alone does not tell. */
+      readonly outcome?: NodeOutcome | undefined;
+    } & AttemptFailure);
+
+/**
+ * Milliseconds for which a node must have kept a call waiting for a connection before that is held
+ * against it: a handshake over a mobile network takes as long.
+ */
+export const UNREACHABLE_MS = 1000;
 
 export interface AttemptsContext {
   readonly lookup: NodeLookup;
@@ -34,8 +45,13 @@ export interface AttemptsPlan<T> {
   readonly limit: CallLimit;
   readonly maxAttempts: number;
   readonly idempotent: boolean;
-  /** Never rejects. */
-  attempt(node: ServiceNode, attempts: number): Promise<AttemptResult<T>>;
+  /**
+   * Never rejects.
+   *
+   * @param connectMs How long to wait for a connection, since another node would be tried after that;
+   *   infinite if there is none.
+   */
+  attempt(node: ServiceNode, attempts: number, connectMs: number): Promise<AttemptResult<T>>;
 }
 
 export interface AttemptsOutcome<T> {
@@ -55,7 +71,12 @@ export async function runAttempts<T>(
   let tried: Set<string> | undefined;
   for (let attempts = 1; ; attempts += 1) {
     const node = plan.fixed ?? context.selector.pick(plan.service, nodes, tried);
-    const result = await plan.attempt(node, attempts);
+    const otherNode =
+      nodes.length > 1 &&
+      nodes.some(({ address }) => address !== node.address && tried?.has(address) !== true);
+    const mayMove = otherNode && attempts < plan.maxAttempts;
+    const connectMs = mayMove ? connectShareMs(limit) : Number.POSITIVE_INFINITY;
+    const result = await plan.attempt(node, attempts, connectMs);
     report(plan, context.selector, node, result);
     if (result.ok) return { value: result.value, node, attempts };
     tried ??= new Set();
@@ -64,7 +85,7 @@ export async function runAttempts<T>(
       attempts,
       maxAttempts: plan.maxAttempts,
       idempotent: plan.idempotent,
-      otherNode: nodes.some(({ address }) => tried?.has(address) !== true),
+      otherNode,
       remainingMs: limit.remainingMs,
       draw: context.random.draw(),
     });
@@ -72,6 +93,14 @@ export async function runAttempts<T>(
     noteRetry(plan, context, { node, attempts, waitMs, code: result.error.code });
     if (waitMs > 0) await limit.sleep(waitMs);
   }
+}
+
+/**
+ * A node that is gone without a word (no power, no network) answers neither yes nor no: with another
+ * node at hand half of the time is enough for it.
+ */
+function connectShareMs({ remainingMs }: CallLimit): number {
+  return Math.max(UNREACHABLE_MS, remainingMs / 2);
 }
 
 /** The error of a call that ran out of time or was given up while it waited for something. */
@@ -90,6 +119,15 @@ export function endError(
   return new AgentError("ERR_RPC_CANCELLED", `${what}: given up while waiting for ${waitedFor}`, {
     cause: limit.reason,
   });
+}
+
+/** The error of an attempt that is given up because another node may be there. */
+export function unreachable(what: string, { address }: ServiceNode, connectMs: number): AgentError {
+  return new AgentError(
+    "ERR_RPC_CONNECT",
+    `${what}: no connection to ${address} within ${Math.round(connectMs)} ms`,
+    { fields: { node: address } },
+  );
 }
 
 async function nodesOf(
@@ -113,8 +151,12 @@ function report(
   result: AttemptResult<unknown>,
 ): void {
   if (plan.fixed !== undefined) return;
-  if (result.ok || result.answered) selector.report(node, "good");
-  else selector.report(node, NODE_FAULTS.has(result.error.code) ? "failed" : "neutral");
+  selector.report(node, outcomeOf(result));
+}
+
+function outcomeOf(result: AttemptResult<unknown>): NodeOutcome {
+  if (result.ok || result.answered) return "good";
+  return result.outcome ?? (NODE_FAULTS.has(result.error.code) ? "failed" : "neutral");
 }
 
 const NODE_FAULTS: ReadonlySet<string> = new Set([

@@ -19,7 +19,7 @@ import type { CodecName } from "../../wire/codec/codec.ts";
 import type { JsonValue } from "../../wire/codec/json-value.ts";
 import { DEFAULT_LIMITS } from "../../wire/mucp/message.ts";
 import { replyMetadata } from "../../wire/mucp/metadata.ts";
-import { type AttemptsContext, endError, runAttempts } from "./attempts.ts";
+import { type AttemptsContext, endError, runAttempts, unreachable } from "./attempts.ts";
 import { CallLimit } from "./call-limit.ts";
 import { ClientCounters, type ClientStatus } from "./counters.ts";
 import { NodeLookup, nodeAt } from "./node-lookup.ts";
@@ -292,8 +292,10 @@ export class Client implements AsyncDisposable {
           limit,
           maxAttempts: (options.retries ?? this.#options.retries) + 1,
           idempotent: options.idempotent ?? false,
-          attempt: (tried, attempt) =>
+          attempt: (tried, attempt, connectMs) =>
             attemptUnary({
+              connectMs,
+              unreachable: () => unreachable(call.what, tried, connectMs),
               pool: () => this.#pools.of(tried),
               limit,
               clock,

@@ -12,12 +12,19 @@
  *   service answers nothing after it, so with one of those take your replies first.
  */
 import { AgentError, isAgentError } from "../../base/errors.ts";
-import type { Clock, Timer } from "../../host/clock.ts";
+import { type Clock, MAX_TIMER_MS, type Timer } from "../../host/clock.ts";
 import type { ServiceNode } from "../../registry/record.ts";
 import type { Dialer } from "../../transport/dialer.ts";
 import type { PeerConnection } from "../../transport/peer-connection.ts";
 import type { MessageLimits, ResponseHead } from "../../wire/mucp/message.ts";
-import { type AttemptResult, type AttemptsContext, endError, runAttempts } from "./attempts.ts";
+import {
+  type AttemptResult,
+  type AttemptsContext,
+  endError,
+  runAttempts,
+  UNREACHABLE_MS,
+  unreachable,
+} from "./attempts.ts";
 import type { CallLimit } from "./call-limit.ts";
 import type { OutgoingCall } from "./outgoing-call.ts";
 import { openingShape } from "./plain-shape.ts";
@@ -186,7 +193,7 @@ export class ClientStream<Q, R> implements AsyncIterable<R>, AsyncDisposable, St
           limit,
           maxAttempts,
           idempotent: false, // nothing was sent: connecting may be repeated anyway
-          attempt: (tried) => this.#dial(tried),
+          attempt: (tried, _attempt, connectMs) => this.#dial(tried, connectMs),
         },
         this.#context,
       );
@@ -198,16 +205,24 @@ export class ClientStream<Q, R> implements AsyncIterable<R>, AsyncDisposable, St
     }
   }
 
-  async #dial(node: ServiceNode): Promise<AttemptResult<PeerConnection>> {
+  async #dial(node: ServiceNode, connectMs: number): Promise<AttemptResult<PeerConnection>> {
     const { call, limit } = this.#plan;
+    const { clock, dialer } = this.#context;
     const controller = new AbortController();
     limit.watch(() => controller.abort());
+    const giveUp = (): void => controller.abort(unreachable(call.what, node, connectMs));
+    const timer = connectMs < MAX_TIMER_MS ? clock.setTimer(connectMs, giveUp) : undefined;
+    const startedAt = clock.monotonicMs();
     try {
-      const peer = await this.#context.dialer.dial(dialTarget(node), controller.signal);
+      const peer = await dialer.dial(dialTarget(node), controller.signal);
       return { ok: true, value: peer };
     } catch (thrown) {
-      return { ok: false, sent: false, answered: false, error: this.#dialError(call.what, thrown) };
+      const waited = clock.monotonicMs() - startedAt >= UNREACHABLE_MS;
+      const outcome = limit.ended === "deadline" && waited ? "failed" : undefined;
+      const error = this.#dialError(call.what, thrown);
+      return { ok: false, sent: false, answered: false, outcome, error };
     } finally {
+      timer?.cancel();
       limit.unwatch();
     }
   }

@@ -3,14 +3,15 @@
  * exactly once; whatever ends it early gives the connection up, never back.
  */
 import { AgentError, errorText, isAgentError } from "../../base/errors.ts";
-import type { Clock, Timer } from "../../host/clock.ts";
+import { type Clock, MAX_TIMER_MS, type Timer } from "../../host/clock.ts";
+import type { NodeOutcome } from "../../registry/selector.ts";
 import type { ResponseHead } from "../../wire/mucp/message.ts";
-import type { AttemptResult } from "./attempts.ts";
+import { type AttemptResult, UNREACHABLE_MS } from "./attempts.ts";
 import type { CallLimit, LimitEnd } from "./call-limit.ts";
 import type { ClientConnection, Exchange } from "./connection.ts";
 import type { NodePool, Waiter } from "./node-pool.ts";
-import type { AttemptFailure } from "./retry.ts";
 
+type Failure = Omit<Extract<AttemptResult<unknown>, { ok: false }>, "ok">;
 type Metadata = readonly (readonly [name: string, value: string])[];
 
 export interface AttemptPlan<T> {
@@ -20,6 +21,8 @@ export interface AttemptPlan<T> {
   readonly clock: Clock;
   /** For this attempt, counted from the moment it has a connection. */
   readonly timeoutMs: number | undefined;
+  /** For the wait for a connection; infinite: until the call's limit ends. */
+  readonly connectMs: number;
   /** What goes out as metadata, for the connection to remember. */
   readonly metadata: Metadata;
   /** Made when a connection is there, since it carries the time that is left then. */
@@ -31,6 +34,8 @@ export interface AttemptPlan<T> {
   readReply(head: ResponseHead, body: Uint8Array, first: Metadata): T;
   /** The error of a call that ran out of time or was aborted. */
   endError(end: LimitEnd, waitedFor: "a connection" | "the reply"): AgentError;
+  /** The error when `connectMs` are over. */
+  unreachable(): AgentError;
 }
 
 /** Never rejects. */
@@ -44,6 +49,7 @@ class UnaryAttempt<T> implements Waiter, Exchange {
   #pool: NodePool | undefined;
   #connection: ClientConnection | undefined;
   #timer: Timer | undefined;
+  #startedAt = 0;
   #settled = false;
 
   constructor(plan: AttemptPlan<T>, settle: (result: AttemptResult<T>) => void) {
@@ -61,11 +67,16 @@ class UnaryAttempt<T> implements Waiter, Exchange {
       return;
     }
     this.#pool.acquire(this);
+    if (this.#connection !== undefined || this.#settled) return;
+    const { clock, connectMs } = this.#plan;
+    this.#startedAt = clock.monotonicMs();
+    if (connectMs < MAX_TIMER_MS) this.#timer = clock.setTimer(connectMs, this.#onUnreachable);
   }
 
   ready(connection: ClientConnection): void {
     this.#connection = connection;
     const { clock, timeoutMs } = this.#plan;
+    this.#timer?.cancel();
     if (timeoutMs !== undefined) {
       this.#timer = clock.setTimer(timeoutMs, () => this.#onEnd("deadline"));
     }
@@ -104,18 +115,31 @@ class UnaryAttempt<T> implements Waiter, Exchange {
   readonly #onEnd = (end: LimitEnd): void => {
     if (this.#settled) return;
     const connection = this.#connection;
-    const waitedFor = connection === undefined ? "a connection" : "the reply";
-    this.#fail({
-      error: this.#plan.endError(end, waitedFor),
-      sent: connection !== undefined,
-      answered: false,
-    });
-    // Its late reply would be taken for the next call's.
-    if (connection === undefined) this.#pool?.cancel(this);
-    else connection.abort();
+    if (connection === undefined) {
+      const outcome = end === "deadline" ? this.#outcomeOfWaiting() : undefined;
+      this.#giveUpWaiting(this.#plan.endError(end, "a connection"), outcome);
+      return;
+    }
+    this.#fail({ error: this.#plan.endError(end, "the reply"), sent: true, answered: false });
+    connection.abort(); // its late reply would be taken for the next call's
   };
 
-  #fail(failure: AttemptFailure & { readonly answered: boolean }): void {
+  readonly #onUnreachable = (): void =>
+    this.#giveUpWaiting(this.#plan.unreachable(), this.#outcomeOfWaiting());
+
+  #giveUpWaiting(error: AgentError, outcome: NodeOutcome | undefined): void {
+    this.#fail({ error, sent: false, answered: false, outcome });
+    this.#pool?.cancel(this);
+  }
+
+  /** A node with open connections is busy, not away; and a short wait says nothing. */
+  #outcomeOfWaiting(): NodeOutcome {
+    const waitedMs = this.#plan.clock.monotonicMs() - this.#startedAt;
+    const away = this.#pool?.status.open === 0 && waitedMs >= UNREACHABLE_MS;
+    return away ? "failed" : "neutral";
+  }
+
+  #fail(failure: Failure): void {
     this.#finish({ ok: false, ...failure });
   }
 

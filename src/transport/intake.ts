@@ -14,7 +14,9 @@ import { principalOf } from "../identity/peer-principal.ts";
 import { formatMoment } from "../identity/span-words.ts";
 import type { TrustDomain } from "../identity/trust-domain.ts";
 import type { Certificate } from "../identity/x509/certificate.ts";
+import type { AddressGate } from "./address-gate.ts";
 import { Admission, type AdmissionLimits, type Seat } from "./admission.ts";
+import { NOT_TLS, PLAIN_HTTP, PLAIN_HTTP_REPLY, TIMEOUT } from "./early-failures.ts";
 import type { FailureLog } from "./failure-log.ts";
 import { judgeFirstBytes } from "./first-record.ts";
 import { closeGracefully } from "./graceful-close.ts";
@@ -24,6 +26,7 @@ import { ObservedPeers } from "./observed-peers.ts";
 import { type JudgedPeer, judgeSocket, takePeerCertificate } from "./peer-certificates.ts";
 import type { ConnectionHandler } from "./peer-connection.ts";
 import { placePeer } from "./peer-placement.ts";
+import { hostOf, keyOf, remoteOf } from "./socket-names.ts";
 import { letsUnverifiedPass, type VerifyMode } from "./verify-mode.ts";
 
 export interface IntakeOptions {
@@ -33,6 +36,8 @@ export interface IntakeOptions {
   readonly refusalReply: (refusal: AgentError) => Uint8Array;
   readonly handler: ConnectionHandler;
   readonly counters: IntakeCounters;
+  /** `undefined` lets every address in. */
+  readonly gate?: AddressGate | undefined;
   readonly failures: FailureLog;
   readonly clock: Clock;
   /** `undefined`: plain sockets, development only. */
@@ -51,6 +56,8 @@ export interface IntakeTls {
 /** One connection. */
 interface Visitor extends Seat {
   readonly raw: Socket;
+  /** For as long as it is counted, also when the socket has gone. */
+  readonly address: string;
   /** `host:port`. */
   readonly remote: string;
   readonly key: string;
@@ -65,28 +72,6 @@ interface Observed {
   readonly judged: JudgedPeer;
   readonly words: string;
 }
-
-const PLAIN_HTTP_WORDS =
-  "This port speaks TLS, and you sent plain HTTP. Switch TLS on in the client.\n";
-const PLAIN_HTTP_REPLY = new TextEncoder().encode(
-  "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n" +
-    `Content-Length: ${PLAIN_HTTP_WORDS.length}\r\nConnection: close\r\n\r\n${PLAIN_HTTP_WORDS}`,
-);
-const PLAIN_HTTP: HandshakeFailure = {
-  cause: "plain-http",
-  words: "the peer speaks plain HTTP on a TLS port",
-  fix: "switch TLS on in the peer",
-};
-const NOT_TLS: HandshakeFailure = {
-  cause: "not-tls",
-  words: "what the peer sent is not TLS",
-  fix: "check which program connects here, and that it uses TLS",
-};
-const TIMEOUT: HandshakeFailure = {
-  cause: "timeout",
-  words: "the peer did not finish the handshake in time",
-  fix: "check the network between the two; raise rpc.handshake_timeout_ms on very slow links",
-};
 
 export class Intake {
   readonly #options: IntakeOptions;
@@ -122,8 +107,10 @@ export class Intake {
     const { counters, clock } = this.#options;
     counters.accepted += 1;
     const remote = remoteOf(raw);
+    const { remoteAddress: address = "" } = raw;
     const visitor: Visitor = {
       raw,
+      address,
       remote,
       key: keyOf(raw),
       socket: raw,
@@ -133,6 +120,11 @@ export class Intake {
       since: clock.monotonicMs(),
     };
     raw.on("error", () => raw.destroy());
+    const limit = this.#options.gate?.admit(address);
+    if (limit !== undefined) {
+      this.#turnAway(visitor, limit, "its address has used up what it may do");
+      return;
+    }
     const place = this.#admission.arrive(visitor);
     if (place === undefined) {
       this.#turnAway(visitor, "connections", "too many connections are in their handshake");
@@ -211,6 +203,7 @@ export class Intake {
       const late = this.#admission.dawdler(clock.monotonicMs());
       if (late?.inMs === 0) {
         this.#turnAway(late.seat, "displaced", "a slow handshake gave way to one that waited");
+        this.#spendFailure(late.seat);
       }
       this.#watchDawdlers();
     });
@@ -246,6 +239,7 @@ export class Intake {
       if (this.#observed !== undefined) this.#observe(this.#observed, { visitor, judged, words });
       this.#enter(visitor, socket, principal, socket.alpnProtocol || undefined);
     } else {
+      this.#spendFailure(visitor);
       this.#reportPeer("peer.refused", visitor, judged, words);
       this.#refuse(visitor, new AgentError("ERR_TLS_PEER_REFUSED", words));
     }
@@ -333,7 +327,13 @@ export class Intake {
     this.#beginHandshakes();
   }
 
+  /** What did not become a peer counts against its address. */
+  #spendFailure(visitor: Visitor): void {
+    this.#options.gate?.failed(visitor.address);
+  }
+
   #report(visitor: Visitor, failure: HandshakeFailure, certificate: Certificate | undefined): void {
+    this.#spendFailure(visitor);
     const { counters, failures } = this.#options;
     counters.count("handshakesFailed", failure.cause);
     // One cause may have several reasons ("rejected-by-peer"), and one address several peers behind it.
@@ -377,16 +377,4 @@ function certificateFields(certificate: Certificate | undefined) {
 function plainPrincipal(remote: string): Principal {
   const refusal = "the connection is not encrypted";
   return principalOf({ certificate: undefined, verified: false, refusal, remote });
-}
-
-function remoteOf({ remoteAddress = "unknown", remotePort = 0 }: Socket): string {
-  return `${remoteAddress.includes(":") ? `[${remoteAddress}]` : remoteAddress}:${remotePort}`;
-}
-
-function hostOf(remote: string): string {
-  return remote.slice(0, remote.lastIndexOf(":"));
-}
-
-function keyOf({ remoteAddress, remotePort, localAddress }: Socket): string {
-  return `${remoteAddress} ${remotePort} ${localAddress}`;
 }

@@ -17,6 +17,7 @@ import type { Logger } from "../base/log.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Random } from "../host/random.ts";
 import type { TlsMaterialSource } from "../identity/tls-material.ts";
+import type { AddressGate } from "./address-gate.ts";
 import type { AdmissionLimits } from "./admission.ts";
 import { FailureLog } from "./failure-log.ts";
 import { Intake } from "./intake.ts";
@@ -42,6 +43,8 @@ export interface ListenerOptions {
   readonly listen: { readonly host: string; readonly port: number };
   readonly security: ListenerSecurity;
   readonly limits: AdmissionLimits;
+  /** `undefined` lets every address in. */
+  readonly gate?: AddressGate | undefined;
   readonly handshakeTimeoutMs: number;
   readonly handler: ConnectionHandler;
   /** The bytes that a refused peer gets before the connection closes. */
@@ -138,11 +141,12 @@ export class Listener implements Part {
   }
 
   #makeIntake(): Intake {
-    const { security, limits, handshakeTimeoutMs, handler, refusalReply, clock, log } =
+    const { security, limits, gate, handshakeTimeoutMs, handler, refusalReply, clock, log } =
       this.#options;
     const failures = new FailureLog({ clock, log });
     const { counters } = this;
-    const rest = { limits, handshakeTimeoutMs, handler, refusalReply, clock, counters, failures };
+    const decisions = { limits, gate, handshakeTimeoutMs, refusalReply, handler };
+    const rest = { ...decisions, clock, counters, failures };
     if (security.kind === "insecure-plaintext") return new Intake({ ...rest, tls: undefined });
     const live = new LiveTls(security.source, security.minVersion);
     this.#live = live;

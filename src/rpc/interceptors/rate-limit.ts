@@ -13,11 +13,17 @@ export interface RateLimiter {
    * it the connection's reading: an implementation bounds the wait.
    */
   admit(call: Call): AgentError | undefined | Promise<AgentError | undefined>;
+  /** A call has ended, also one that was not admitted. */
+  finished?(call: Call): void;
 }
 
-/** Limits nothing: in force as long as no limits are configured. */
+/** Limits nothing; for tests of what comes after. */
 export const unlimited: RateLimiter = { admit: () => undefined };
 
 export function rateLimit(limiter: RateLimiter): Interceptor {
-  return { name: "rate-limit", before: (call) => limiter.admit(call) };
+  return {
+    name: "rate-limit",
+    before: (call) => limiter.admit(call),
+    after: (call) => limiter.finished?.(call),
+  };
 }

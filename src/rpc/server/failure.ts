@@ -7,18 +7,25 @@
 import { type AgentError, type ErrorCode, isAgentError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { correlationId, type Random } from "../../host/random.ts";
-import { type MicroError, microErrorOf, statusText } from "../../wire/mucp/error.ts";
+import {
+  type MicroError,
+  microErrorOf,
+  retryAfterMsOf,
+  statusText,
+} from "../../wire/mucp/error.ts";
 import { HandlerError } from "./handler-error.ts";
 
 export interface Failure {
   readonly micro: MicroError;
   /** `undefined` for an error that the handler chose. */
   readonly code: ErrorCode | undefined;
+  /** When the peer may come back, if that is known. */
+  readonly retryAfterMs?: number | undefined;
 }
 
 /** @param id Who answers, dotted. */
 export function refusal(error: AgentError, id: string): Failure {
-  return { micro: microErrorOf(error, id), code: error.code };
+  return { micro: microErrorOf(error, id), code: error.code, retryAfterMs: retryAfterMsOf(error) };
 }
 
 /** @param id Who answers, dotted; a handler's own error may name another. */

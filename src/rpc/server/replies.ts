@@ -9,6 +9,7 @@ import { formatMicroError, type MicroError } from "../../wire/mucp/error.ts";
 import { formatReply } from "../../wire/mucp/message-writer.ts";
 import { errorHeaders, type ReplyTo, replyHeaders } from "../../wire/mucp/reply.ts";
 import { END_OF_STREAM, type HeaderPair } from "../../wire/mucp/request.ts";
+import type { Failure } from "./failure.ts";
 
 type Metadata = ReadonlyMap<string, string> | undefined;
 
@@ -43,15 +44,24 @@ export function endOfStreamReply(to: ReplyTo, codec: Codec, envelope: Envelope):
 export function errorReply(
   to: ReplyTo,
   codec: Codec | undefined,
-  error: MicroError,
+  { micro: error, retryAfterMs }: Failure,
   envelope: Envelope,
 ): Uint8Array {
   const text = formatMicroError(error);
+  const wait = retryAfterMs === undefined ? undefined : [retryAfter(retryAfterMs)];
   if (codec === undefined) {
     const plain = { ...to, contentType: "text/plain" };
-    return formatReply(withCopy(errorHeaders(plain, text), text), Buffer.from(error.detail));
+    return formatReply(withCopy(errorHeaders(plain, text, wait), text), Buffer.from(error.detail));
   }
-  return formatReply(withCopy(errorHeaders(to, text), text), codec.writeError(text, envelope));
+  return formatReply(
+    withCopy(errorHeaders(to, text, wait), text),
+    codec.writeError(text, envelope),
+  );
+}
+
+/** RFC 9110 section 10.2.3: whole seconds; a peer that comes back early would only be refused again. */
+function retryAfter(ms: number): HeaderPair {
+  return ["retry-after", String(Math.ceil(ms / 1000))];
 }
 
 /** The last answer on a connection whose next message can't be read. */

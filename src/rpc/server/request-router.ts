@@ -158,9 +158,8 @@ export class RequestRouter {
     context.counters.errors++;
     context.counters.refuse(error.code);
     const id = served === undefined ? context.serviceName : `${served.service}.${served.name}`;
-    const { micro } = refusal(error, id);
     const { endpoint, id: callId } = meta;
-    const reply = errorReply(meta, meta.codec, micro, { endpoint, id: callId });
+    const reply = errorReply(meta, meta.codec, refusal(error, id), { endpoint, id: callId });
     this.#order.add({ reply });
     if (log.enabled("debug")) {
       log.emit("rpc.call", {

@@ -218,7 +218,7 @@ export class StreamCall extends InboundCall implements Receiver {
       return;
     }
     if (failure.code !== undefined) context.counters.refuse(failure.code);
-    outbox.push(errorReply(this.meta, this.codec, failure.micro, this.envelope));
+    outbox.push(errorReply(this.meta, this.codec, failure, this.envelope));
     this.#finish(
       failure.micro.code,
       failure.code,

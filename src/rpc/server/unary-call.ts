@@ -184,10 +184,11 @@ export class UnaryCall extends InboundCall implements Receiver {
     this.#fail(failureOf(thrown, this.errorId, this.log, this.host.context.random));
   }
 
-  #fail({ micro, code }: Failure): void {
+  #fail(failure: Failure): void {
     if (this.#settled) return;
+    const { micro, code } = failure;
     if (code !== undefined) this.host.context.counters.refuse(code);
-    this.#settle(errorReply(this.meta, this.codec, micro, this.envelope), micro.code, code);
+    this.#settle(errorReply(this.meta, this.codec, failure, this.envelope), micro.code, code);
   }
 
   #settle(reply: Uint8Array, status: number, code: string | undefined): void {

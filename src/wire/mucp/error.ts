@@ -66,7 +66,21 @@ export function parseMicroError(text: string): MicroError {
 
 /** What the peer of a failed call is told; `id` says who answers. Never the cause. */
 export function microErrorOf(error: AgentError, id: string): MicroError {
-  return { id, code: error.status, detail: error.message, status: statusText(error.status) };
+  return { id, code: error.status, detail: detailOf(error), status: statusText(error.status) };
+}
+
+/** How long the peer should wait before it tries again; `undefined`: nothing is known. */
+export function retryAfterMsOf(error: AgentError): number | undefined {
+  const asked = error.fields["retry_after_ms"];
+  return typeof asked === "number" ? asked : undefined;
+}
+
+/** go-micro's errors have no place for a wait, so an error that asks for one has JSON for its detail. */
+function detailOf(error: AgentError): string {
+  const retryAfterMs = retryAfterMsOf(error);
+  if (retryAfterMs === undefined) return error.message;
+  const { limit } = error.fields;
+  return JSON.stringify({ message: error.message, limit, retry_after_ms: retryAfterMs });
 }
 
 function parseTyped(text: string): MicroError | undefined {

@@ -71,7 +71,10 @@ export class RequestRouter {
     return {
       plan: "keep",
       receive: (body) => this.#receiveLegacy(meta, body),
-      refuse: () => false,
+      refuse: (error) => {
+        this.#refuse(meta, error);
+        return true;
+      },
     };
   }
 

@@ -126,14 +126,16 @@ export const REQUEST_GRAMMAR: HeadGrammar<RequestHead> = {
     const rules = { maxHeaders: limits.maxHeaders, strictValues: true };
     const fields = readFields(bytes, next, to - 2, text, from, rules);
     if (oldVersion && fields.chunked) throw malformed("Transfer-Encoding in an HTTP/1.0 request");
+    const bodyLength = fields.chunked ? CHUNKED : Math.max(0, fields.contentLength);
+    // Nobody is told to go on with a body that will not be read.
+    const welcome = !oldVersion && bodyLength <= limits.maxBodyBytes;
     const head = {
       method,
       target,
       headers: fields.headers,
       close: fields.close || oldVersion,
-      expectContinue: fields.expectContinue && !oldVersion,
+      expectContinue: fields.expectContinue && welcome,
     };
-    const bodyLength = fields.chunked ? CHUNKED : Math.max(0, fields.contentLength);
     return { head, bodyLength, interim: false };
   },
 };

@@ -278,10 +278,11 @@ export class MessageReader<Head extends RequestHead | ResponseHead> {
       return;
     }
     const { maxBodyBytes, maxHeaderBytes, maxHeaders } = this.#limits;
-    if (bodyLength > maxBodyBytes) throw bodyTooLarge(maxBodyBytes);
     this.#head = head;
     this.#left = bodyLength;
     this.#keep = sink.onHead(head) === "keep";
+    // Only now: the owner answers in the words of this message, not of some message.
+    if (bodyLength > maxBodyBytes) throw bodyTooLarge(maxBodyBytes);
     if (bodyLength === 0) {
       this.#complete(head, EMPTY, sink);
       return;

@@ -144,6 +144,70 @@ suite("Agent.Echo in every format", () => {
   });
 });
 
+suite("a body that is announced too large", () => {
+  const announced = { "Content-Length": "5000000", "Micro-Id": "7" };
+
+  for (const { type, endpoint, body, why } of [
+    {
+      type: "application/json",
+      endpoint: "Agent.Echo",
+      body: /^$/,
+      why: "JSON: in the header only",
+    },
+    {
+      type: "application/json-rpc",
+      endpoint: "Agent.Echo",
+      body: /^\{"id":"7","result":null,"error":".*413/,
+      why: "json-rpc: go-micro's client reads the body before anything else",
+    },
+    {
+      type: "application/proto-rpc",
+      endpoint: "Agent.Echo",
+      body: /"code":413/,
+      why: "proto-rpc: so it does here",
+    },
+    {
+      type: "application/json",
+      endpoint: undefined,
+      body: /"error":".*413/,
+      why: "legacy JSON: the header does not name the endpoint, but the codec",
+    },
+  ]) {
+    test(why, async () => {
+      const { peer } = connect();
+      peer.send(request(endpoint, "", { ...announced, "Content-Type": type }));
+      const reply = await peer.reply();
+      assert.equal(reply.error?.code, 413);
+      assert.match(reply.body, body);
+      assert.equal(reply.head.headers.get("content-type"), type);
+      assert.equal(reply.head.headers.get("micro-id"), "7");
+      await peer.untilEnd();
+      assert.equal(peer.waiting, 0, "answered once");
+    });
+  }
+
+  test("a peer that waits for 100 Continue is refused, not told to go on", async () => {
+    const { peer } = connect();
+    peer.send(request("Agent.Echo", "", { ...announced, Expect: "100-continue" }));
+    assert.equal((await peer.reply()).error?.code, 413);
+    await peer.untilEnd();
+    assert.doesNotMatch(peer.received, /100 Continue/);
+  });
+
+  test("a message of a stream ends the stream in its own words", async () => {
+    const { peer } = connect();
+    const stream = { "Micro-Stream": "3", "Content-Type": "application/json-rpc" };
+    peer.send(request("Agent.EchoStream", "", stream));
+    peer.send(request("Agent.EchoStream", "", { ...stream, ...announced }));
+    const reply = await peer.reply();
+    assert.equal(reply.error?.code, 413);
+    assert.equal(reply.head.headers.get("micro-stream"), "3");
+    assert.match(reply.body, /"error":".*413/);
+    await peer.untilEnd();
+    assert.equal(peer.waiting, 0, "answered once");
+  });
+});
+
 suite("events over the transport", () => {
   test("one that nobody subscribes to is answered empty and counted", async () => {
     const { memory, peer } = connect();

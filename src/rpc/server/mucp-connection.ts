@@ -71,7 +71,12 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
     const { principal, socket } = peer;
     this.context = context;
     this.principal = principal;
-    this.log = log.with({ peer: principalName(principal), remote: principal.remote });
+    this.log = log.with({
+      peer: principalName(principal),
+      // A name that nobody vouches for must not read like one that somebody does.
+      verified: principal.verified ? undefined : false,
+      remote: principal.remote,
+    });
     this.nowMs = context.clock.monotonicMs();
     this.#socket = socket;
     this.#setIdle = peer.setIdle;

@@ -7,6 +7,7 @@ import type { Random } from "../../host/random.ts";
 import type { ConnectionHandler } from "../../transport/peer-connection.ts";
 import type { Interceptor } from "../interceptor.ts";
 import { BufferBudget } from "./buffer-budget.ts";
+import { identityFields } from "./connection-log.ts";
 import { DueTimer } from "./due-timer.ts";
 import type { EndpointTable } from "./endpoint-table.ts";
 import { type ConnectionOwner, MucpConnection } from "./mucp-connection.ts";
@@ -32,7 +33,8 @@ export class MucpServer implements ConnectionOwner {
   /** Gives a connection to the server, which owns its socket from then on. */
   readonly handle: ConnectionHandler;
   readonly #context: ServerContext;
-  readonly #connections = new Set<MucpConnection>();
+  /** With the monotonic milliseconds at which each opened. */
+  readonly #connections = new Map<MucpConnection, number>();
   #draining = false;
   #empty: PromiseWithResolvers<void> | undefined;
 
@@ -52,9 +54,12 @@ export class MucpServer implements ConnectionOwner {
     };
     this.handle = (peer) => {
       const connection = new MucpConnection(this.#context, peer, log, this);
-      this.#connections.add(connection);
+      this.#connections.set(connection, clock.monotonicMs());
       this.counters.connections++;
       this.counters.connectionsTotal++;
+      if (log.enabled("debug")) {
+        connection.log.emit("connection.opened", identityFields(peer.principal));
+      }
       connection.open();
       if (this.#draining) connection.drain();
     };
@@ -72,18 +77,21 @@ export class MucpServer implements ConnectionOwner {
    */
   async drain(deadlineMs: number): Promise<void> {
     this.#draining = true;
-    for (const connection of [...this.#connections]) connection.drain();
+    for (const connection of [...this.#connections.keys()]) connection.drain();
     if (this.#connections.size === 0) return;
     this.#empty ??= Promise.withResolvers<void>();
     const timer = this.#context.clock.setTimer(deadlineMs, () => {
-      for (const connection of [...this.#connections]) connection.destroy();
+      for (const connection of [...this.#connections.keys()]) connection.destroy();
     });
     await this.#empty.promise;
     timer.cancel();
   }
 
   onClosed(connection: MucpConnection): void {
+    const nowMs = this.#context.clock.monotonicMs();
+    const openedMs = this.#connections.get(connection) ?? nowMs;
     this.#connections.delete(connection);
+    connection.log.emit("connection.closed", { duration_ms: Math.round(nowMs - openedMs) });
     this.counters.connections--;
     if (this.#connections.size === 0) this.#empty?.resolve();
   }

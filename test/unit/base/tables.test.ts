@@ -18,8 +18,6 @@ const WAITING: ReadonlySet<string> = new Set([
   "ERR_KEY_INVALID",
   "ERR_ACL_UNAUTHENTICATED",
   "ERR_RATE_LIMITED",
-  "connection.opened",
-  "connection.closed",
 ]);
 
 suite("errors", () => {

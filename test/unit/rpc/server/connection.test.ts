@@ -4,7 +4,7 @@ import { suite, test } from "node:test";
 import { isAgentError } from "#src/base/errors.ts";
 import { stream, unary } from "#src/rpc/endpoint.ts";
 import { settle } from "../../../fakes/fake-clock.ts";
-import { MemoryServer, request } from "../../../fakes/memory-server.ts";
+import { MemoryServer, principal, request } from "../../../fakes/memory-server.ts";
 import { anyJson, echo, echoStream, gated } from "./echo-endpoints.ts";
 
 const opening = request("A.Chat", "0", { "Micro-Stream": "1" });
@@ -208,5 +208,54 @@ suite("a connection tells the listener when it is idle", () => {
     await peer.reply();
     await settle();
     assert.deepEqual(says.at(-1), true, "answered late");
+  });
+});
+
+suite("a connection in the log", () => {
+  const certificate = {
+    subject: "CN=ann,O=Fleet",
+    issuer: "CN=CA",
+    notBefore: 0,
+    notAfter: 1,
+    serial: "0A",
+    fingerprint: "ff00",
+  };
+  test("opens with the whole identity and closes with its time; calls carry the short name", async () => {
+    const memory = new MemoryServer({ endpoints: { "A.Echo": echo } });
+    const peer = memory.connect(
+      principal({
+        cn: "ann",
+        spiffeId: "spiffe://fleet/ann",
+        dnsNames: ["ann.local"],
+        certificate,
+      }),
+    );
+    const who = { peer: "spiffe://fleet/ann", verified: true, remote: "127.0.0.1:1" };
+    assert.deepEqual(memory.log.of("connection.opened"), [
+      {
+        ...who,
+        ...{ subject: "CN=ann,O=Fleet", issuer: "CN=CA", serial: "0A", fingerprint: "ff00" },
+        ...{ spiffe_id: "spiffe://fleet/ann", dns_names: ["ann.local"] },
+        ...{ ip_addresses: undefined, refusal: undefined },
+      },
+    ]);
+    peer.send(request("A.Echo", "1"));
+    await peer.reply();
+    assert.equal(memory.log.of("rpc.call")[0]?.["peer"], "spiffe://fleet/ann");
+    await memory.clock.advance(1500);
+    peer.stream.end();
+    await peer.untilEnd();
+    await settle();
+    assert.equal(memory.log.of("connection.closed")[0]?.["duration_ms"], 1500);
+  });
+
+  test("a name that nobody vouches for is marked in each of its calls", async () => {
+    const memory = new MemoryServer({ endpoints: { "A.Echo": echo } });
+    const stranger = principal({ cn: "admin", verified: false, roles: ["unverified"] });
+    const peer = memory.connect(stranger);
+    peer.send(request("A.Echo", "1"));
+    await peer.reply();
+    const [line] = memory.log.of("rpc.call");
+    assert.deepEqual([line?.["peer"], line?.["verified"]], ["CN=admin", false]);
   });
 });

@@ -15,7 +15,7 @@ import { messageShape } from "#src/wire/codec/message-shape.ts";
 import { settle } from "../fakes/fake-clock.ts";
 import { MemoryServer, principal, type RawPeer, request } from "../fakes/memory-server.ts";
 
-const BUDGET = 64 * 1024;
+const BUDGET = 256 * 1024;
 const RAW = { "Content-Type": "application/octet-stream" };
 const raw = bytesShape;
 const echo = unary({ kind: "read", request: raw, response: raw, handle: (body) => body });
@@ -69,8 +69,8 @@ async function assertServed(memory: MemoryServer, peer = memory.connect()): Prom
 
 /** Pieces, as a socket has them: a body within one piece is never copied. */
 async function sendInPieces(peer: RawPeer, bytes: Buffer): Promise<void> {
-  for (let at = 0; at < bytes.length; at += 4096) {
-    peer.send(bytes.subarray(at, at + 4096));
+  for (let at = 0; at < bytes.length; at += 16_384) {
+    peer.send(bytes.subarray(at, at + 16_384));
     await settle();
   }
 }
@@ -79,13 +79,13 @@ suite("what all peers together make the server hold", () => {
   test("unfinished bodies of many connections: the peer with the most is refused with 503", async () => {
     const memory = server();
     const modest = memory.connect(named("modest", 1));
-    const whole = request("A.Echo", Buffer.alloc(20_000, "m"), RAW);
+    const whole = request("A.Echo", Buffer.alloc(80_000, "m"), RAW);
     await sendInPieces(modest, whole.subarray(0, -1));
     const greedy: RawPeer[] = [];
     for (let n = 0; n < 12; n++) {
       const peer = memory.connect(named("greedy", 100 + n));
       greedy.push(peer);
-      await sendInPieces(peer, unfinished("A.Echo", 15_000));
+      await sendInPieces(peer, unfinished("A.Echo", 60_000));
     }
     const refused = greedy.filter((peer) => peer.waiting > 0);
     assert.equal(refused.length >= 9, true, `${refused.length} of 12 refused`);
@@ -99,7 +99,7 @@ suite("what all peers together make the server hold", () => {
     );
     assert.equal(memory.log.of("rpc.message.refused").length, refused.length, "logged");
     modest.send(whole.subarray(-1));
-    assert.equal((await modest.reply()).body.length, 20_000, "nobody else pays for it");
+    assert.equal((await modest.reply()).body.length, 80_000, "nobody else pays for it");
     await assertServed(memory);
   });
 
@@ -121,7 +121,7 @@ suite("what all peers together make the server hold", () => {
   test("requests that wait for their handler count too", async () => {
     const memory = server();
     const peer = memory.connect(named("greedy", 1));
-    for (let n = 0; n < 5; n++) peer.send(request("A.Never", Buffer.alloc(15_000), RAW));
+    for (let n = 0; n < 5; n++) peer.send(request("A.Never", Buffer.alloc(60_000), RAW));
     await settle();
     assert.equal(memory.server.counters.refusedMessages.get("ERR_RPC_OVERLOADED"), 1);
     await assertServed(memory);
@@ -132,7 +132,7 @@ suite("what all peers together make the server hold", () => {
     const peer = memory.connect(named("greedy", 1));
     peer.send(request("A.Deaf", "", { ...RAW, "Micro-Stream": "s" }));
     for (let n = 0; n < 5; n++) {
-      peer.send(request("A.Deaf", Buffer.alloc(15_000), { ...RAW, "Micro-Stream": "s" }));
+      peer.send(request("A.Deaf", Buffer.alloc(60_000), { ...RAW, "Micro-Stream": "s" }));
       await settle();
     }
     assert.equal(memory.server.counters.refusedMessages.get("ERR_RPC_OVERLOADED"), 1);
@@ -144,9 +144,9 @@ suite("what all peers together make the server hold", () => {
     const memory = server();
     for (let n = 0; n < 20; n++) {
       const peer = memory.connect(named("honest", n));
-      await sendInPieces(peer, request("A.Echo", Buffer.alloc(30_000), RAW));
-      assert.equal((await peer.reply()).bytes.length, 30_000);
-      await sendInPieces(peer, unfinished("A.Echo", 30_000));
+      await sendInPieces(peer, request("A.Echo", Buffer.alloc(100_000), RAW));
+      assert.equal((await peer.reply()).bytes.length, 100_000);
+      await sendInPieces(peer, unfinished("A.Echo", 100_000));
       peer.stream.destroy();
       await settle();
     }

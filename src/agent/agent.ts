@@ -48,6 +48,7 @@ export async function startAgent(
   const inbound = buildInbound(loaded.config, ports, source);
   const modules = await inbound.loadHandlers(outbound.client);
   inbound.access.announce();
+  inbound.limits.announce();
   running.use(inbound.access);
   signal.throwIfAborted();
   const agent = new Agent(loaded, ports, { source, outbound, inbound, modules });
@@ -90,6 +91,7 @@ export class Agent implements AsyncDisposable {
         ports.log.setLevel(config.log.level);
         rooms.outbound.registry.replace(staticRegistry(config));
         rooms.inbound.access.replace(config.acl);
+        rooms.inbound.limits.replace(config.limits);
       },
       reloadFiles: async () => rooms.source?.reload(),
       statusText: () => this.#statusText(),
@@ -170,7 +172,12 @@ export class Agent implements AsyncDisposable {
       listener: status.listenerView(formatAddress(config.rpc.listen), listener.state),
       tls: status.tlsView(config, material, clock.now()),
       connections: listener.open,
-      counters: status.countersView(server.counters, listener.counters, client),
+      counters: status.countersView(
+        server.counters,
+        listener.counters,
+        client,
+        inbound.limits.view(),
+      ),
       memory: { rss, heapUsed },
       handlers: modules.map(({ module, service }) => ({ module, service })),
       warnings: status.statusWarnings({
@@ -195,6 +202,7 @@ export class Agent implements AsyncDisposable {
       leaf: () => source?.leaf,
       listen: () => this.listen,
       status: () => this.status(),
+      limits: () => inbound.limits.view(),
       reload: () => this.reload(),
       givenUp: this.#givenUp.signal,
     });

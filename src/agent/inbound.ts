@@ -6,7 +6,6 @@ import type { Target } from "../guard/policy.ts";
 import type { TlsMaterialSource } from "../identity/tls-material.ts";
 import type { Client } from "../rpc/client/client.ts";
 import { interceptorsInOrder } from "../rpc/interceptors/order.ts";
-import { unlimited } from "../rpc/interceptors/rate-limit.ts";
 import { EndpointTable } from "../rpc/server/endpoint-table.ts";
 import { MucpServer } from "../rpc/server/mucp-server.ts";
 import { registerAgentService } from "../services/agent-service.ts";
@@ -20,12 +19,14 @@ import { errorHeaders } from "../wire/mucp/reply.ts";
 import { Access } from "./access.ts";
 import type { AgentPorts } from "./agent-ports.ts";
 import type { AgentConfig } from "./config.ts";
+import { Limits } from "./limits.ts";
 
 export interface Inbound {
   readonly table: EndpointTable;
   readonly server: MucpServer;
   readonly listener: Listener;
   readonly access: Access;
+  readonly limits: Limits;
   /** Loads `[[handlers]]`; before the listener starts. @throws AgentError `ERR_HANDLER_MODULE`. */
   loadHandlers(client: Client): Promise<readonly LoadedModule[]>;
 }
@@ -38,15 +39,21 @@ export function buildInbound(
 ): Inbound {
   const { clock, random, figures } = ports;
   const { log } = ports.log;
-  const { service, rpc, limits } = config;
+  const { service, rpc } = config;
   const table = new EndpointTable(service.name);
   const access = new Access(config.acl, { clock, log, served: () => targetsOf(table) });
+  const limits = new Limits(config.limits, {
+    clock,
+    random,
+    log,
+    served: () => targetsOf(table).map(({ service, endpoint }) => `${service}/${endpoint}`),
+  });
   const server = new MucpServer({
     serviceName: service.name,
     table,
     interceptors: interceptorsInOrder({
       clock,
-      limiter: unlimited,
+      limiter: limits.calls,
       policy: access.policy,
       audit: access.audit,
     }),
@@ -68,7 +75,8 @@ export function buildInbound(
   const listener = new Listener({
     listen: rpc.listen,
     security: securityOf(config, source),
-    limits,
+    limits: config.limits,
+    gate: limits.addresses,
     handshakeTimeoutMs: rpc.handshakeTimeoutMs,
     handler: server.handle,
     refusalReply: (refusal) => refusalReply(refusal, service.name),
@@ -81,6 +89,7 @@ export function buildInbound(
     server,
     listener,
     access,
+    limits,
     loadHandlers: (client) =>
       loadHandlerModules(config.handlers, { table, serviceName: service.name, client, log }),
   };

@@ -2,6 +2,7 @@
  * What the control socket can ask, answered by the running agent.
  */
 import { AgentError } from "../base/errors.ts";
+import type { LimitsView } from "../guard/limits-view.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Certificate } from "../identity/x509/certificate.ts";
 import { formatAddress, parseAddress } from "../registry/address.ts";
@@ -35,6 +36,7 @@ export interface OperationsParts {
   /** Address that the listener is bound to; `undefined` while it is not. */
   listen(): string | undefined;
   status(): StatusView;
+  limits(): LimitsView;
   reload(): Promise<ReloadView>;
   /** Aborts when the agent can wait no longer for what it does for the command line. */
   readonly givenUp: AbortSignal;
@@ -49,6 +51,10 @@ export class Operations implements AdminOperations {
 
   status(): StatusView {
     return this.#parts.status();
+  }
+
+  limits(): LimitsView {
+    return this.#parts.limits();
   }
 
   reload(): Promise<ReloadView> {

@@ -2,6 +2,7 @@
  * What `status` says, put together from what the parts know. Pure.
  */
 import type { CertificateSummary } from "../base/principal.ts";
+import type { LimitsView } from "../guard/limits-view.ts";
 import type { ClientStatus } from "../rpc/client/counters.ts";
 import type { ServerCounters } from "../rpc/server/server-counters.ts";
 import type { AgentState, ListenerView, TlsView } from "../sidecar/admin-operations.ts";
@@ -66,6 +67,7 @@ export function countersView(
   server: ServerCounters,
   intake: IntakeCounters,
   client: ClientStatus,
+  limits: LimitsView,
 ): Readonly<Record<string, number>> {
   const counts: Record<string, number> = {
     calls: server.requests,
@@ -78,6 +80,9 @@ export function countersView(
     client_retries: client.retries,
     client_streams: client.streams,
   };
+  for (const { name, refused } of limits.tables) counts[`limited:${name}`] = refused;
+  counts["limited:max_calls"] = limits.calls.shed;
+  counts["limited:max_calls_per_peer"] = limits.calls.refusedPerPeer;
   for (const [code, count] of server.refusedCalls) counts[`calls_refused:${code}`] = count;
   for (const [code, count] of server.refusedMessages) counts[`messages_refused:${code}`] = count;
   for (const [family, name] of Object.entries(FAMILIES) as [CounterFamily, string][]) {

@@ -13,6 +13,7 @@ import { configShowCommand } from "./commands/config-show.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { helpCommand } from "./commands/help.ts";
+import { limitsCommand } from "./commands/limits.ts";
 import { pkiInitCommand } from "./commands/pki-init.ts";
 import { pkiIssueCommand } from "./commands/pki-issue.ts";
 import { reloadCommand } from "./commands/reload.ts";
@@ -28,6 +29,7 @@ export const COMMANDS: readonly Command[] = [
   statusCommand,
   callCommand,
   servicesCommand,
+  limitsCommand,
   reloadCommand,
   doctorCommand,
   tlsProbeCommand,

@@ -4,7 +4,7 @@
  *
  * | request | answer |
  * |---|---|
- * | `GET /v1/status`, `/v1/services`, `/v1/config` | the views of `admin-operations.ts` |
+ * | `GET /v1/status`, `/v1/limits`, `/v1/services`, `/v1/config` | the views of `admin-operations.ts` |
  * | `POST /v1/reload` | what changed |
  * | `POST /v1/call` | `{service, endpoint, codec?, metadata?, timeoutMs?, body?}` -> `{body, metadata, durationMs, node}` |
  * | `POST /v1/stream` | JSON Lines both ways: the call first, then messages; answered by messages, then `{"end":true}` or an error |
@@ -68,6 +68,7 @@ export class AdminApi implements Part {
     const { operations } = options;
     this.#routes = new Map<string, Route>([
       ["GET /v1/status", async () => operations.status()],
+      ["GET /v1/limits", async () => operations.limits()],
       ["GET /v1/services", async (_, signal) => ({ services: await operations.services(signal) })],
       ["GET /v1/config", async () => operations.config()],
       ["POST /v1/reload", () => operations.reload()],

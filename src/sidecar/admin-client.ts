@@ -8,6 +8,7 @@ import {
   type OutgoingHttpHeaders,
 } from "node:http";
 import { AgentError, errorText } from "../base/errors.ts";
+import type { LimitsView } from "../guard/limits-view.ts";
 import {
   formatBody,
   formatCall,
@@ -55,6 +56,10 @@ export class AdminClient {
 
   async status(signal?: AbortSignal): Promise<StatusView> {
     return (await this.#ask("GET", "/v1/status", undefined, signal)) as unknown as StatusView;
+  }
+
+  async limits(): Promise<LimitsView> {
+    return (await this.#ask("GET", "/v1/limits", undefined)) as unknown as LimitsView;
   }
 
   async services(signal?: AbortSignal): Promise<readonly ServiceView[]> {

@@ -6,6 +6,7 @@
  * Times `…At` are Unix milliseconds, spans `…Ms` milliseconds. Never a key, a token or PEM.
  */
 import type { CertificateSummary } from "../base/principal.ts";
+import type { LimitsView } from "../guard/limits-view.ts";
 import type { EndpointKind } from "../rpc/call.ts";
 import type { CodecName } from "../wire/codec/codec.ts";
 
@@ -111,6 +112,8 @@ export interface ReloadView {
 
 export interface AdminOperations {
   status(): StatusView;
+  /** Buckets, refusals and the busiest peers. */
+  limits(): LimitsView;
   services(signal: AbortSignal): Promise<readonly ServiceView[]>;
   /** Calls any service, the agent's own by its registry or listener. @throws AgentError; a `RemoteError` when the service itself answered with one. */
   call(call: AdminCall, body: MessageBytes, signal: AbortSignal): Promise<AdminReply>;

@@ -2,6 +2,7 @@
  * An agent as the control socket sees it, that answers what it was told to.
  */
 import { AgentError } from "#src/base/errors.ts";
+import type { LimitsView } from "#src/guard/limits-view.ts";
 import type {
   AdminCall,
   AdminOperations,
@@ -39,6 +40,44 @@ export const STATUS: StatusView = {
   warnings: [],
 };
 
+export const LIMITS: LimitsView = {
+  tables: [
+    {
+      name: "failed_handshakes",
+      capacity: 8192,
+      used: 3,
+      evictions: 0,
+      refused: 12,
+      waited: 0,
+      bytes: 131_148,
+      rates: [{ rate: 10, burst: 100, waitMs: 0 }],
+    },
+    {
+      name: "per_endpoint",
+      capacity: 2,
+      used: 1,
+      evictions: 0,
+      refused: 5,
+      waited: 40,
+      bytes: 16,
+      rates: [
+        { endpoint: "greeter/Greeter.Hello", rate: 2.5, burst: 5, waitMs: 250 },
+        { endpoint: "greeter/Greeter.Bye", rate: 1, burst: 1, waitMs: 0 },
+      ],
+    },
+  ],
+  calls: { inFlight: 4, waiting: 1, max: 1024, maxPerPeer: 0, shed: 0, refusedPerPeer: 0 },
+  peers: [
+    {
+      peer: "spiffe://fleet.example/backend",
+      callsPerSecond: 12.5,
+      calls: 900,
+      refused: 5,
+      inFlight: 4,
+    },
+  ],
+};
+
 export class FakeAgent implements AdminOperations {
   readonly calls: { readonly call: AdminCall; readonly body: string }[] = [];
   configFile = "/etc/microedge/microedge.toml";
@@ -51,6 +90,10 @@ export class FakeAgent implements AdminOperations {
 
   status(): StatusView {
     return STATUS;
+  }
+
+  limits(): LimitsView {
+    return LIMITS;
   }
 
   async services(): ReturnType<AdminOperations["services"]> {

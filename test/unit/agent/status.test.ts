@@ -12,6 +12,7 @@ import {
 import { ClientCounters } from "#src/rpc/client/counters.ts";
 import { ServerCounters } from "#src/rpc/server/server-counters.ts";
 import { IntakeCounters } from "#src/transport/intake-counters.ts";
+import { LIMITS } from "../../fakes/admin-operations.ts";
 
 const NOW = Date.UTC(2026, 5, 1);
 const TLS = '[tls]\ncert = "c"\nkey = "k"\nca = "a"\n';
@@ -124,11 +125,14 @@ test("counters name each cause", () => {
   intake.count("peersRefused", "expired");
   intake.count("peersRefused", "expired");
   intake.count("peersRefused", "wrong-name");
-  const counts = countersView(server, intake, clientStatus());
+  const counts = countersView(server, intake, clientStatus(), LIMITS);
   assert.equal(counts["calls"], 5);
   assert.equal(counts["calls_refused:ERR_ACL_DENIED"], 1);
   assert.equal(counts["messages_refused:ERR_WIRE_MESSAGE"], 1);
   assert.equal(counts["peers_refused"], 3);
   assert.equal(counts["peers_refused:expired"], 2);
   assert.equal(counts["peers_refused:wrong-name"], 1);
+  assert.equal(counts["limited:per_endpoint"], 5);
+  assert.equal(counts["limited:failed_handshakes"], 12);
+  assert.equal(counts["limited:max_calls"], 0);
 });

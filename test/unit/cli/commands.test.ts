@@ -11,7 +11,7 @@ import { formatStatus } from "#src/cli/commands/status.ts";
 import { runCommandLine } from "#src/cli/dispatch.ts";
 import { systemRandom } from "#src/host/random.ts";
 import { AdminApi } from "#src/sidecar/admin-api.ts";
-import { FakeAgent, STATUS } from "../../fakes/admin-operations.ts";
+import { FakeAgent, LIMITS, STATUS } from "../../fakes/admin-operations.ts";
 import { FakeOutput, FakeTerminal } from "../../fakes/terminal.ts";
 
 let directory = "";
@@ -52,7 +52,7 @@ suite("commands that ask the agent", () => {
   const addLine = (line: string): void =>
     appendFileSync(join(directory, "microedge.toml"), `${line}\n`);
 
-  for (const command of ["status", "services"]) {
+  for (const command of ["status", "services", "limits"]) {
     test(`${command} asks the agent that runs, also when the file has become wrong`, async () => {
       addLine("[rpc]\nlisten = 5");
       const { code, out, err } = await run([command]);
@@ -182,6 +182,16 @@ suite("commands that ask the agent", () => {
       (await run(["reload"])).out,
       "in force now: log.level\nat the next start: rpc.listen\n",
     );
+  });
+
+  test("limits", async () => {
+    const { out } = await run(["limits"]);
+    assert.match(out, /^failed_handshakes +3 +8192 +0 +12 +0 +131\.1 kB +10\/s, burst 100$/m);
+    assert.match(out, /2\.5\/s, burst 5, waits up to 250 ms$/m);
+    assert.match(out, /^ +greeter\/Greeter\.Bye: 1\/s, burst 1$/m);
+    assert.match(out, /^12\.5 +900 +5 +4 +spiffe:\/\/fleet\.example\/backend$/m);
+    const { tables } = JSON.parse((await run(["limits", "--json"])).out);
+    assert.deepEqual(tables, LIMITS.tables);
   });
 
   test("services and config show --running", async () => {

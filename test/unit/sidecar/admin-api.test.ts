@@ -21,7 +21,7 @@ import { RemoteError } from "#src/rpc/client/remote-error.ts";
 import { AdminApi } from "#src/sidecar/admin-api.ts";
 import { AdminClient } from "#src/sidecar/admin-client.ts";
 import type { AdminCall } from "#src/sidecar/admin-operations.ts";
-import { FakeAgent, STATUS } from "../../fakes/admin-operations.ts";
+import { FakeAgent, LIMITS, STATUS } from "../../fakes/admin-operations.ts";
 
 const NEVER = new AbortController().signal;
 const ECHO: AdminCall = {
@@ -159,6 +159,7 @@ suite("control socket: requests", () => {
     const client = new AdminClient(path);
     assert.deepEqual(await client.status(), JSON.parse(JSON.stringify(STATUS)), api.name);
     assert.equal((await client.services())[0]?.endpoints[0]?.name, "Greeter.Hello");
+    assert.deepEqual(await client.limits(), LIMITS);
     assert.equal((await client.config()).values[0]?.key, "rpc.listen");
     assert.deepEqual((await client.reload()).needRestart, ["rpc.listen"]);
   });

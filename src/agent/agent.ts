@@ -90,6 +90,7 @@ export class Agent implements AsyncDisposable {
       apply: (config) => {
         ports.log.setLevel(config.log.level);
         rooms.outbound.registry.replace(staticRegistry(config));
+        rooms.source?.follow(config.acl?.bundles ?? []);
         rooms.inbound.access.replace(config.acl);
         rooms.inbound.limits.replace(config.limits);
       },
@@ -272,6 +273,7 @@ async function openSource(config: AgentConfig, ports: AgentPorts): Promise<FileS
   if (tlsFiles === undefined) return undefined;
   return openFileSource({
     paths: { cert: tlsFiles.certPath, key: tlsFiles.keyPath, ca: tlsFiles.caPath },
+    trustDomains: config.acl?.bundles ?? [],
     reloadIntervalMs: config.tls.reloadIntervalMs,
     files: ports.files,
     clock: ports.clock,

@@ -10,9 +10,14 @@ import { AgentError, errorText } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Clock, Timer } from "../host/clock.ts";
 import type { Files } from "../host/files.ts";
-import { checkMaterial, type MaterialReport, type MaterialTexts } from "./material-check.ts";
+import {
+  checkMaterial,
+  domainKey,
+  type MaterialReport,
+  type MaterialTexts,
+} from "./material-check.ts";
 import { formatMoment } from "./span-words.ts";
-import type { TlsMaterial, TlsMaterialSource } from "./tls-material.ts";
+import type { DomainBundle, TlsMaterial, TlsMaterialSource } from "./tls-material.ts";
 import type { Certificate } from "./x509/certificate.ts";
 
 export interface MaterialPaths {
@@ -21,8 +26,16 @@ export interface MaterialPaths {
   readonly ca: string;
 }
 
+/** Where the bundle of a further trust domain stands. */
+export interface DomainPath {
+  readonly name: string;
+  readonly caPath: string;
+}
+
 export interface FileSourceOptions {
   readonly paths: MaterialPaths;
+  /** Default none; {@link FileSource.follow} changes them. */
+  readonly trustDomains?: readonly DomainPath[];
   readonly reloadIntervalMs: number;
   readonly files: Files;
   readonly clock: Clock;
@@ -64,7 +77,7 @@ export async function openFileSource(options: FileSourceOptions): Promise<FileSo
 }
 
 export class FileSource implements TlsMaterialSource, AsyncDisposable {
-  readonly #options: FileSourceOptions;
+  #options: FileSourceOptions;
   readonly #listeners = new Set<(material: TlsMaterial) => void>();
   #material: TlsMaterial;
   #report: MaterialReport;
@@ -114,6 +127,11 @@ export class FileSource implements TlsMaterialSource, AsyncDisposable {
   subscribe(listener: (material: TlsMaterial) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Other trust domains from the next look on; until it has found them good, the old stay in force. */
+  follow(trustDomains: readonly DomainPath[]): void {
+    this.#options = { ...this.#options, trustDomains };
   }
 
   /** Looks at the files now, changed or not, and says what came of it. Never rejects. */
@@ -214,11 +232,12 @@ function isInDate({ summary }: Certificate, nowMs: number): boolean {
 }
 
 /** Changes whenever one of the files does; a file that is missing counts as a version too. */
-async function versionOf({ files, paths }: FileSourceOptions): Promise<string> {
+async function versionOf({ files, paths, trustDomains = [] }: FileSourceOptions): Promise<string> {
+  const all = [...ROLES.map((role) => paths[role]), ...trustDomains.map(({ caPath }) => caPath)];
   const versions = await Promise.all(
-    ROLES.map(async (role) => {
+    all.map(async (path) => {
       try {
-        return (await files.state(paths[role])).version;
+        return (await files.state(path)).version;
       } catch (error) {
         return errorText(error);
       }
@@ -232,11 +251,15 @@ async function readFiles(options: FileSourceOptions): Promise<Look> {
   const version = await versionOf(options);
   const faults: string[] = [];
   const warnings: string[] = [];
-  const read = async (role: keyof MaterialPaths): Promise<string> => {
+  const read = async (
+    role: keyof MaterialPaths,
+    path = paths[role],
+    key = `tls.${role}`,
+  ): Promise<string> => {
     try {
-      const { sizeBytes, mode } = await files.state(paths[role]);
+      const { sizeBytes, mode } = await files.state(path);
       if (sizeBytes > MAX_BYTES[role]) {
-        faults.push(`tls.${role}: ${paths[role]} is larger than ${MAX_BYTES[role]} bytes`);
+        faults.push(`${key}: ${path} is larger than ${MAX_BYTES[role]} bytes`);
         return "";
       }
       if (role === "key" && (mode & 0o077) !== 0) {
@@ -244,13 +267,18 @@ async function readFiles(options: FileSourceOptions): Promise<Look> {
           `tls.key: other users may read the key (mode ${mode.toString(8)}); run chmod 600 ${paths.key}`,
         );
       }
-      return new TextDecoder().decode(await files.read(paths[role], MAX_BYTES[role]));
+      return new TextDecoder().decode(await files.read(path, MAX_BYTES[role]));
     } catch (error) {
-      faults.push(`tls.${role}: ${errorText(error)}`);
+      faults.push(`${key}: ${errorText(error)}`);
       return "";
     }
   };
+  const trustDomains: DomainBundle[] = [];
+  for (const { name, caPath } of options.trustDomains ?? []) {
+    trustDomains.push({ name, pem: await read("ca", caPath, domainKey(name)) });
+  }
   const texts: MaterialTexts = {
+    trustDomains,
     chainPem: await read("cert"),
     keyPem: await read("key"),
     trustBundlePem: await read("ca"),

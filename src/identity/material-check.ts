@@ -11,7 +11,7 @@ import { errorText } from "../base/errors.ts";
 import { explainChain } from "./chain-explanation.ts";
 import { findProblems } from "./peer-checks.ts";
 import { isEncryptedKey, isKeyBlock, splitPem } from "./pem.ts";
-import type { TlsMaterial } from "./tls-material.ts";
+import type { DomainBundle, TlsMaterial } from "./tls-material.ts";
 import { parseTrustBundle, type TrustBundle } from "./trust-bundle.ts";
 import { type Certificate, parseCertificate } from "./x509/certificate.ts";
 
@@ -19,6 +19,8 @@ export interface MaterialTexts {
   readonly chainPem: string;
   readonly keyPem: string;
   readonly trustBundlePem: string;
+  /** Of further trust domains; default none. */
+  readonly trustDomains?: readonly DomainBundle[];
 }
 
 export interface MaterialReport {
@@ -34,7 +36,12 @@ export interface MaterialReport {
 export function checkMaterial(texts: MaterialTexts, nowMs: number): MaterialReport {
   const faults: string[] = [];
   const chain = readChain(texts.chainPem, faults);
-  const bundle = readBundle(texts.trustBundlePem, faults);
+  const bundle = readBundle("tls.ca", texts.trustBundlePem, faults);
+  const trustDomains = texts.trustDomains ?? [];
+  const domains = trustDomains.map(({ name, pem }) => ({
+    name,
+    bundle: readBundle(domainKey(name), pem, faults),
+  }));
   const [leaf] = chain;
   checkKey(texts.keyPem, leaf, faults);
   if (faults.length === 0) tryContext(texts, faults);
@@ -44,12 +51,27 @@ export function checkMaterial(texts: MaterialTexts, nowMs: number): MaterialRepo
   const { chainPem, keyPem, trustBundlePem } = texts;
   const digest = createHash("sha256");
   for (const { x509 } of [...chain, ...bundle]) digest.update(x509.raw);
+  for (const domain of domains) {
+    digest.update(`\0${domain.name}\0`);
+    for (const { x509 } of domain.bundle) digest.update(x509.raw);
+  }
   digest.update(leaf.publicKey.export({ type: "spki", format: "der" }));
   return {
-    material: { chainPem, key: keyPem, trustBundlePem, digest: digest.digest("hex") },
+    material: {
+      chainPem,
+      key: keyPem,
+      trustBundlePem,
+      trustDomains,
+      digest: digest.digest("hex"),
+    },
     leaf,
     faults,
-    warnings: findWarnings(leaf, chain.slice(1), bundle, nowMs),
+    warnings: [
+      ...findWarnings(leaf, chain.slice(1), bundle, nowMs),
+      ...domains.flatMap(({ name, bundle }) => bundleWarnings(domainKey(name), bundle, nowMs)),
+      ...(domains.length === 0 ? [] : openEnds("tls.ca", bundle)),
+      ...domains.flatMap(({ name, bundle }) => openEnds(domainKey(name), bundle)),
+    ],
   };
 }
 
@@ -84,11 +106,16 @@ function isIssuedBy(certificate: Certificate, issuer: Certificate): boolean {
   return certificate.x509.checkIssued(issuer.x509) && certificate.x509.verify(issuer.publicKey);
 }
 
-function readBundle(pem: string, faults: string[]): TrustBundle {
+/** A further trust domain as messages name it. */
+export function domainKey(name: string): string {
+  return `acl.trust_domain ${name}`;
+}
+
+function readBundle(key: string, pem: string, faults: string[]): TrustBundle {
   try {
     return parseTrustBundle(pem);
   } catch (error) {
-    faults.push(`tls.ca: ${errorText(error)}`);
+    faults.push(`${key}: ${errorText(error)}`);
     return [];
   }
 }
@@ -146,9 +173,24 @@ function findWarnings(
   for (const { words } of explainChain(leaf, intermediates, bundle, nowMs)) {
     found.add(`tls.cert: it ${words}; peers with the same trust bundle will refuse it`);
   }
-  for (const { summary, ca } of bundle) {
-    if (!ca) found.add(`tls.ca: "${summary.subject}" is not an authority's certificate`);
-    if (nowMs > summary.notAfter) found.add(`tls.ca: "${summary.subject}" has expired`);
-  }
+  for (const warning of bundleWarnings("tls.ca", bundle, nowMs)) found.add(warning);
   return [...found];
+}
+
+function bundleWarnings(key: string, bundle: TrustBundle, nowMs: number): string[] {
+  return bundle.flatMap(({ summary, ca }) => [
+    ...(ca ? [] : [`${key}: "${summary.subject}" is not an authority's certificate`]),
+    ...(nowMs > summary.notAfter ? [`${key}: "${summary.subject}" has expired`] : []),
+  ]);
+}
+
+/** Authorities of a bundle that can place nobody: with several trust domains each bundle stands alone. */
+function openEnds(key: string, bundle: TrustBundle): string[] {
+  return bundle
+    .filter(({ ca, selfSigned }) => ca && !selfSigned)
+    .filter((authority) => !bundle.some((issuer) => isIssuedBy(authority, issuer)))
+    .map(
+      ({ summary }) =>
+        `${key}: the issuer of "${summary.subject}" is not in the same bundle, so no peer is placed by it; add "${summary.issuer}"`,
+    );
 }

@@ -22,6 +22,7 @@ export type ProblemCause =
   | "weak-signature"
   | "malformed"
   | "spiffe-id"
+  | "unplaced"
   | "chain";
 
 export interface Problem {

@@ -14,8 +14,15 @@ export interface TlsMaterial {
   readonly key: string | KeyObject;
   /** Trust bundle for peers, PEM. */
   readonly trustBundlePem: string;
+  /** Bundles of further trust domains, for inbound peers only; default none. */
+  readonly trustDomains?: readonly DomainBundle[];
   /** SHA-256 over chain, public key and trust bundle, hexadecimal: tells two materials apart in logs. */
   readonly digest: string;
+}
+
+export interface DomainBundle {
+  readonly name: string;
+  readonly pem: string;
 }
 
 export interface TlsMaterialSource {

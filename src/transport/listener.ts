@@ -151,18 +151,18 @@ export class Listener implements Part {
     const live = new LiveTls(security.source, security.minVersion);
     this.#live = live;
     const server = this.#makeTlsServer(live);
-    live.onChange(() => server.setSecureContext(live.contextOptions()));
+    live.onChange(() => server.setSecureContext(live.serverOptions()));
     const { verify } = security;
     return new Intake({
       ...rest,
-      tls: { server, verify, bundle: () => live.bundle, leaf: () => live.leaf },
+      tls: { server, verify, domains: () => live.domains, leaf: () => live.leaf },
     });
   }
 
   /** It never listens: connections are given to it once they have a handshake slot. */
   #makeTlsServer(live: LiveTls): TlsServer {
     return createTlsServer({
-      ...live.contextOptions(),
+      ...live.serverOptions(),
       requestCert: true,
       // Node would hang up without a word and without a log line; our own check decides.
       rejectUnauthorized: false,

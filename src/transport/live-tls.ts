@@ -7,6 +7,7 @@
 import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls";
 import type { TlsMaterial, TlsMaterialSource } from "../identity/tls-material.ts";
 import { parseTrustBundle, type TrustBundle } from "../identity/trust-bundle.ts";
+import type { TrustDomain } from "../identity/trust-domain.ts";
 import { type Certificate, parseCertificate } from "../identity/x509/certificate.ts";
 import { type MinVersion, policyOptions } from "./tls-policy.ts";
 
@@ -15,7 +16,7 @@ export class LiveTls implements Disposable {
   readonly #minVersion: MinVersion;
   readonly #unsubscribe: () => void;
   readonly #listeners = new Set<() => void>();
-  #bundle: TrustBundle | undefined;
+  #domains: readonly TrustDomain[] | undefined;
   #leaf: Certificate | undefined;
   #clientContext: SecureContext | undefined;
 
@@ -23,7 +24,7 @@ export class LiveTls implements Disposable {
     this.#source = source;
     this.#minVersion = minVersion;
     this.#unsubscribe = source.subscribe(() => {
-      this.#bundle = undefined;
+      this.#domains = undefined;
       this.#leaf = undefined;
       this.#clientContext = undefined;
       for (const listener of this.#listeners) listener();
@@ -34,10 +35,19 @@ export class LiveTls implements Disposable {
     return this.#source.current;
   }
 
-  /** The trust bundle read into certificates, to explain verdicts with. */
+  /** The bundles read into certificates, to place inbound peers and to explain verdicts. First that of `tls.ca`. */
+  get domains(): readonly TrustDomain[] {
+    const { trustBundlePem, trustDomains = [] } = this.#source.current;
+    this.#domains ??= [{ name: "", pem: trustBundlePem }, ...trustDomains].map(({ name, pem }) => ({
+      name,
+      bundle: parseTrustBundle(pem),
+    }));
+    return this.#domains;
+  }
+
+  /** The bundle of `tls.ca`, which alone vouches for servers that we call. */
   get bundle(): TrustBundle {
-    this.#bundle ??= parseTrustBundle(this.#source.current.trustBundlePem);
-    return this.#bundle;
+    return this.domains[0]?.bundle ?? [];
   }
 
   /** Our own certificate, the first of the chain; read on first use after each change. */
@@ -46,8 +56,14 @@ export class LiveTls implements Disposable {
     return this.#leaf;
   }
 
-  /** Options for a server's secure context. */
-  contextOptions(): SecureContextOptions {
+  /** Options for a server's secure context: the authorities of all trust domains. */
+  serverOptions(): SecureContextOptions {
+    const { trustBundlePem, trustDomains = [] } = this.#source.current;
+    const ca = [trustBundlePem, ...trustDomains.map(({ pem }) => pem)];
+    return { ...this.#ownOptions(), ca };
+  }
+
+  #ownOptions(): SecureContextOptions {
     const { chainPem, key, trustBundlePem } = this.#source.current;
     return {
       ...policyOptions(this.#minVersion),
@@ -60,7 +76,7 @@ export class LiveTls implements Disposable {
 
   /** The context for connections that we open; made on first use after each change. */
   clientContext(): SecureContext {
-    this.#clientContext ??= createSecureContext(this.contextOptions());
+    this.#clientContext ??= createSecureContext(this.#ownOptions());
     return this.#clientContext;
   }
 

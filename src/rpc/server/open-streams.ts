@@ -81,6 +81,12 @@ export class OpenStreams {
     for (const stream of this.#open.values()) stream.receiveEnd();
   }
 
+  /** The peer has gone: streams that it had ended are read to their end without the connection. */
+  leave(): void {
+    for (const stream of [...this.#open.values()]) stream.leave();
+    this.#open.clear();
+  }
+
   /** The connection is over, or its time to finish is. */
   cancel(): void {
     for (const stream of [...this.#open.values()]) stream.cancel();

@@ -30,6 +30,8 @@ export interface ServerContext {
 export interface CallHost {
   readonly context: ServerContext;
   readonly principal: Principal;
+  /** Who is at the other end, for the budget of bytes. */
+  readonly peerKey: string;
   /** Carries the peer on every line. */
   readonly log: Logger;
   readonly outbox: Outbox;

@@ -4,7 +4,8 @@
  * The message that opens a stream carries a body that go-micro discards, and so do we. Each reply is
  * encoded into bytes of its own: go-micro reuses one buffer and corrupts what is queued. The handler is
  * pulled no faster than the peer reads. We end a stream with `EOS` even when the peer has ended its
- * side, so that a caller knows that nothing is missing; a go-micro caller has closed by then.
+ * side, so that a caller knows that nothing is missing; a go-micro caller has closed by then: it ends
+ * its side and closes in one breath, and what it sent before is handled all the same.
  */
 import { AgentError, isAgentError } from "../../base/errors.ts";
 import type { Codec } from "../../wire/codec/codec.ts";
@@ -13,6 +14,7 @@ import type { RequestMeta } from "../../wire/mucp/request.ts";
 import type { StreamEndpoint } from "../endpoint.ts";
 import type { Verdict } from "../interceptor.ts";
 import { admit } from "./admission.ts";
+import type { Holder } from "./buffer-budget.ts";
 import type { ServedEndpoint } from "./endpoint-table.ts";
 import { bug, type Failure, failureOf, refusal } from "./failure.ts";
 import { InboundCall } from "./inbound-call.ts";
@@ -27,7 +29,7 @@ type AnyStream = StreamEndpoint<any, any>;
 /** Marks an encoding failure: the handler's bug, not the peer's. */
 class ReplyUnwritable extends Error {}
 
-export class StreamCall extends InboundCall implements Receiver {
+export class StreamCall extends InboundCall implements Receiver, Holder {
   readonly stream = true;
   readonly #endpoint: AnyStream;
   readonly #onOver: () => void;
@@ -36,6 +38,10 @@ export class StreamCall extends InboundCall implements Receiver {
   #peerEnded = false;
   #undecided = false;
   #metadataSent = false;
+  /** The peer has ended its side and gone; the handler still reads. */
+  #left = false;
+  /** The handler has taken a message since it last yielded. */
+  #taken = false;
 
   /** @param onOver Called once, when the stream has ended on the wire. */
   constructor(
@@ -51,9 +57,21 @@ export class StreamCall extends InboundCall implements Receiver {
     this.#onOver = onOver;
     this.#backlog = new MessageBacklog<unknown>({
       decode: (message) => this.#decode(message),
-      onTaken: () => host.workChanged(),
+      onTaken: () => {
+        this.#stateLeft();
+        host.workChanged();
+      },
       onUndecodable: (thrown) => this.#fail(thrown),
     });
+  }
+
+  get peerKey(): string {
+    return this.host.peerKey;
+  }
+
+  /** As a holder of bytes it is one whose peer has gone. */
+  get listens(): boolean {
+    return false;
   }
 
   get streamId(): string {
@@ -152,6 +170,27 @@ export class StreamCall extends InboundCall implements Receiver {
     this.#finish(499, reason.code, reason);
   }
 
+  /**
+   * The peer has gone. If it had ended its side before, all that it sent is here, and the handler
+   * reads it to its end, though nobody takes an answer.
+   */
+  leave(): void {
+    if (!this.#peerEnded) this.cancel();
+    if (this.#over || this.#left) return;
+    this.#left = true;
+    this.#stateLeft();
+    this.abort(new AgentError("ERR_RPC_CANCELLED", "the caller closed the connection"));
+  }
+
+  /** What the agent holds for peers that have gone is too much. */
+  shed(): void {
+    this.cancel();
+  }
+
+  #stateLeft(): void {
+    if (this.#left) this.host.context.budget.state(this, this.#over ? 0 : this.#backlog.bytes);
+  }
+
   #decided(refused: Verdict): void {
     this.#undecided = false;
     if (this.#over) return;
@@ -169,6 +208,12 @@ export class StreamCall extends InboundCall implements Receiver {
     try {
       for await (const value of this.#endpoint.handle(this.#backlog, this)) {
         if (this.#over) return; // the deadline or the peer ended it; leaving the loop tells the handler
+        if (this.#left && !this.#taken) {
+          this.cancel(); // it has read what it wanted, and talks to nobody
+          return;
+        }
+        this.#taken = false;
+        if (this.#left) continue;
         this.#send(value);
         while (this.host.outbox.blocked && !this.#over) await this.host.outbox.drained();
       }
@@ -181,6 +226,7 @@ export class StreamCall extends InboundCall implements Receiver {
   }
 
   #decode(message: Uint8Array): unknown {
+    this.#taken = true;
     const envelope = this.codec.peekEnvelope(message);
     if (envelope !== undefined) this.envelope = envelope;
     return this.codec.readRequest(message, this.#endpoint.request);
@@ -235,6 +281,7 @@ export class StreamCall extends InboundCall implements Receiver {
       this.#backlog.fail(reason);
       this.abort(reason);
     }
+    this.#stateLeft();
     this.reportOutcome(status, code);
     this.#onOver();
   }

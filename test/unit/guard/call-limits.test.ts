@@ -418,6 +418,25 @@ suite("CallLimits: what is shown", () => {
     assert.equal(peers.length, 10);
   });
 
+  test("a peer with a call in progress is not left out", () => {
+    const rig = new Rig({ maxCallsPerPeer: 1 });
+    rig.limits.admit(rig.call(peer("held")));
+    for (let at = 0; at < 600; at++) rig.ask(peer(`p${at}`));
+    assert.equal(rig.ask(peer("held")), "max_calls_per_peer");
+  });
+
+  test("a connection whose peer was left out brings it back", () => {
+    const rig = new Rig({});
+    const quiet = peer("quiet");
+    rig.ask(quiet);
+    for (let at = 0; at < 600; at++) {
+      rig.ask(peer(`p${at}`));
+      rig.ask(peer(`p${at}`));
+    }
+    times(10, () => rig.ask(quiet));
+    assert.equal(rig.limits.view().peers[0]?.peer, "spiffe://site/quiet");
+  });
+
   test("a peer that was left out comes back with its bucket and what it has in progress", () => {
     const rig = new Rig(
       { perPeer: { rate: 0.001, burst: 1, waitMs: 0 }, maxCallsPerPeer: 1 },

@@ -164,6 +164,18 @@ export function classifyHandshakeError(error: unknown): HandshakeFailure {
   };
 }
 
+/**
+ * A refusal of our certificate that comes after the handshake: in TLS 1.3 the client is done before the
+ * server has seen its certificate (RFC 8446 section 4.4.4). `undefined` for everything else. A server
+ * that sends it has not looked at any request.
+ */
+export function lateRefusal(error: unknown): HandshakeFailure | undefined {
+  if (!errorCode(error).includes("_ALERT_")) return undefined;
+  const failure = classifyHandshakeError(error);
+  const { cause } = failure;
+  return cause === "rejected-by-peer" || cause === "peer-wants-certificate" ? failure : undefined;
+}
+
 /** TCP and DNS errors as a sentence with the address in it. */
 export function connectWords(error: unknown, where: string): string {
   switch (errorCode(error)) {

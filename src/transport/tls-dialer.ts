@@ -14,12 +14,18 @@ import { principalOf } from "../identity/peer-principal.ts";
 import { formatMoment } from "../identity/span-words.ts";
 import type { TlsMaterialSource } from "../identity/tls-material.ts";
 import type { Certificate } from "../identity/x509/certificate.ts";
+import { certificateFields } from "./certificate-fields.ts";
 import type { Dialer, DialTarget } from "./dialer.ts";
 import { FailureLog } from "./failure-log.ts";
 import { raceAddresses } from "./happy-eyeballs.ts";
 import { LiveTls } from "./live-tls.ts";
 import { NameLookup } from "./name-lookup.ts";
-import { classifyHandshakeError, connectWords, type HandshakeFailure } from "./node-error.ts";
+import {
+  classifyHandshakeError,
+  connectWords,
+  type HandshakeFailure,
+  lateRefusal,
+} from "./node-error.ts";
 import { type JudgedPeer, judgeSocket, takePeerCertificate } from "./peer-certificates.ts";
 import type { PeerConnection } from "./peer-connection.ts";
 import { bypassesProxy, type ProxySettings } from "./proxy-settings.ts";
@@ -215,6 +221,10 @@ export class TlsDialer implements Dialer, Disposable {
       socket.destroy();
       throw this.#refusal(target, judged, refusal);
     }
+    socket.once("error", (error) => {
+      const late = lateRefusal(error);
+      if (late !== undefined) this.#reportFailure(target, late);
+    });
     const { certificate, accepted } = judged;
     const remote = whereOf(target);
     return {
@@ -252,12 +262,17 @@ export class TlsDialer implements Dialer, Disposable {
     return new AgentError("ERR_TLS_PEER_REFUSED", `${whereOf(target)}: ${words}`, { fields });
   }
 
+  #reportFailure(target: DialTarget, failure: HandshakeFailure): void {
+    const { cause, words, fix } = failure;
+    const remote = whereOf(target);
+    const ours = cause === "rejected-by-peer" ? this.#live?.leaf : undefined;
+    const fields = { remote, reason: words, fix, ...certificateFields(ours) };
+    this.#failures.emit("handshake.failed", `${remote} ${words}`, cause, fields);
+  }
+
   #handshakeError(target: DialTarget, failure: HandshakeFailure, error: unknown): AgentError {
+    this.#reportFailure(target, failure);
     const fields = { cause: failure.cause, remote: whereOf(target), fix: failure.fix };
-    this.#failures.emit("handshake.failed", whereOf(target), failure.cause, {
-      ...fields,
-      reason: failure.words,
-    });
     const message = `${whereOf(target)}: ${failure.words}`;
     return new AgentError("ERR_TLS_HANDSHAKE", message, { cause: error, fields });
   }

@@ -7,11 +7,12 @@
  * is awaited (a second reply, a reply before the request) ends it, and a call that gives up ends it
  * too, since its late reply would be taken for the next one's.
  */
-import { AgentError, errorText, isAgentError } from "../../base/errors.ts";
+import { AgentError, isAgentError } from "../../base/errors.ts";
 import type { PeerConnection } from "../../transport/peer-connection.ts";
 import type { BodyPlan, MessageLimits, ResponseHead } from "../../wire/mucp/message.ts";
 import { type MessageReader, responseReader } from "../../wire/mucp/message-reader.ts";
 import { readReply } from "../../wire/mucp/reply.ts";
+import { connectionFault } from "./connection-fault.ts";
 import { RemoteError } from "./remote-error.ts";
 
 /** Who waits for the reply; exactly one of the two is called, once, and must not throw. */
@@ -172,7 +173,8 @@ export class ClientConnection {
   readonly #onError = (error: NodeJS.ErrnoException): void => {
     // The kernel refused bytes of this request: the peer has not got the whole of it.
     const unsent = error.syscall === "write" && !this.#written;
-    this.#lose(this.#lost(`broke (${errorText(error)})`, error), !unsent);
+    const fault = connectionFault(error, this.node);
+    this.#lose(fault, !unsent && fault.code !== "ERR_TLS_HANDSHAKE");
   };
 
   readonly #onEnd = (): void => {

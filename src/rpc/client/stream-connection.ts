@@ -3,11 +3,12 @@
  * when streams share one (`docs/wire.md`, "Streams"). Counts bytes in and out against the pace of both
  * sides: a reader that is slow stops the socket, a peer that is slow holds the sender.
  */
-import { AgentError, errorText, isAgentError } from "../../base/errors.ts";
+import { AgentError, isAgentError } from "../../base/errors.ts";
 import type { Clock, Timer } from "../../host/clock.ts";
 import type { PeerConnection } from "../../transport/peer-connection.ts";
 import type { MessageLimits, MessageSink, ResponseHead } from "../../wire/mucp/message.ts";
 import { type MessageReader, responseReader } from "../../wire/mucp/message-reader.ts";
+import { connectionFault } from "./connection-fault.ts";
 
 export interface StreamReceiver {
   /** One whole reply; `body` is valid only during the call. Answers `false` when it wants no more for now. */
@@ -51,7 +52,7 @@ export class StreamConnection {
       },
     };
     const { socket } = peer;
-    socket.on("error", (error) => this.#lose(this.#lost(`broke (${errorText(error)})`, error)));
+    socket.on("error", (error) => this.#lose(connectionFault(error, node)));
     socket.on("end", () => this.#onEnd());
     socket.on("close", () => this.#onClose());
     socket.on("drain", () => this.#releaseSenders());

@@ -8,7 +8,7 @@ import { Admission, type Seat } from "#src/transport/admission.ts";
 import { FailureLog } from "#src/transport/failure-log.ts";
 import { judgeFirstBytes } from "#src/transport/first-record.ts";
 import { interleaveFamilies, raceAddresses } from "#src/transport/happy-eyeballs.ts";
-import { classifyHandshakeError } from "#src/transport/node-error.ts";
+import { classifyHandshakeError, lateRefusal } from "#src/transport/node-error.ts";
 import { bypassesProxy, parseProxy } from "#src/transport/proxy-settings.ts";
 import { letsUnverifiedPass } from "#src/transport/verify-mode.ts";
 import { FakeClock, settle } from "../../fakes/fake-clock.ts";
@@ -146,6 +146,16 @@ suite("classifyHandshakeError", () => {
       assert.equal(failure.cause, cause);
       assert.ok(failure.words !== "" && failure.fix !== "");
     });
+  }
+  for (const [code, cause] of [
+    ["ERR_SSL_TLSV1_ALERT_UNKNOWN_CA", "rejected-by-peer"],
+    ["ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED", "peer-wants-certificate"],
+    ["ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR", undefined],
+    ["ECONNRESET", undefined],
+    ["EPIPE", undefined],
+  ] as const) {
+    test(`${code} after the handshake: ${cause ?? "no verdict on our certificate"}`, () =>
+      assert.equal(lateRefusal(Object.assign(new Error("x"), { code }))?.cause, cause));
   }
   test("what is no error at all", () =>
     assert.equal(classifyHandshakeError(undefined).cause, "tls"));

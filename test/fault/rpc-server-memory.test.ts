@@ -15,7 +15,7 @@ import { messageShape } from "#src/wire/codec/message-shape.ts";
 import { settle } from "../fakes/fake-clock.ts";
 import { MemoryServer, principal, type RawPeer, request } from "../fakes/memory-server.ts";
 
-const BUDGET = 256 * 1024;
+const BUDGET = 512 * 1024;
 const RAW = { "Content-Type": "application/octet-stream" };
 const raw = bytesShape;
 const echo = unary({ kind: "read", request: raw, response: raw, handle: (body) => body });
@@ -82,13 +82,13 @@ suite("what all peers together make the server hold", () => {
     const whole = request("A.Echo", Buffer.alloc(20_000, "m"), RAW);
     await sendInPieces(modest, whole.subarray(0, -1));
     const greedy: RawPeer[] = [];
-    for (let n = 0; n < 12; n++) {
+    for (let n = 0; n < 24; n++) {
       const peer = memory.connect(named("greedy", 100 + n));
       greedy.push(peer);
       await sendInPieces(peer, unfinished("A.Echo", 60_000));
     }
     const refused = greedy.filter((peer) => peer.waiting > 0);
-    assert.equal(refused.length >= 8, true, `${refused.length} of 12 refused`);
+    assert.equal(refused.length >= 14, true, `${refused.length} of 24 refused`);
     const { error } = await (refused[0] as RawPeer).reply();
     assert.equal(error?.code, 503);
     assert.match(error?.detail ?? "", /unfinished messages/);
@@ -121,7 +121,7 @@ suite("what all peers together make the server hold", () => {
   test("requests that wait for their handler count too", async () => {
     const memory = server();
     const peer = memory.connect(named("greedy", 1));
-    for (let n = 0; n < 5; n++) peer.send(request("A.Never", Buffer.alloc(60_000), RAW));
+    for (let n = 0; n < 10; n++) peer.send(request("A.Never", Buffer.alloc(60_000), RAW));
     await settle();
     assert.equal(memory.server.counters.refusedMessages.get("ERR_RPC_OVERLOADED"), 1);
     await assertServed(memory);
@@ -131,7 +131,7 @@ suite("what all peers together make the server hold", () => {
     const memory = server();
     const peer = memory.connect(named("greedy", 1));
     peer.send(request("A.Deaf", "", { ...RAW, "Micro-Stream": "s" }));
-    for (let n = 0; n < 5; n++) {
+    for (let n = 0; n < 10; n++) {
       peer.send(request("A.Deaf", Buffer.alloc(60_000), { ...RAW, "Micro-Stream": "s" }));
       await settle();
     }

@@ -9,7 +9,7 @@ import { formatMoment, formatSpan } from "../../identity/span-words.ts";
 import type { Certificate } from "../../identity/x509/certificate.ts";
 import { dateState } from "./certificate-dates.ts";
 import { type Check, fail, type Outcome, ok, skipped, warn } from "./check.ts";
-import { type Fact, type FileFact, isMissing } from "./facts.ts";
+import { type Fact, type Facts, type FileFact, isMissing, type PathFact } from "./facts.ts";
 
 /** Hosts that say nothing of what peers call this device. */
 const WILDCARDS: ReadonlySet<string> = new Set(["", "0.0.0.0", "::"]);
@@ -38,7 +38,7 @@ export const CERTIFICATE_CHECKS: readonly Check[] = [
     id: "tls.permissions",
     title: "nobody else can read the key or write the files",
     needs: ["tls.files"],
-    judge: ({ cert, key, trustFile, uid }) => judgePermissions(cert, key, trustFile, uid),
+    judge: (facts) => judgePermissions(facts) ?? judgeServiceAccess(facts),
   },
   {
     id: "cert.readable",
@@ -113,7 +113,9 @@ export const CERTIFICATE_CHECKS: readonly Check[] = [
       if (problem === undefined) return ok(`up to ${topOf(chain, bundle)}`);
       return fail(
         `the certificate ${problem.words}: peers with the same trust bundle will refuse it`,
-        problem.fix,
+        above.length === 0 && !leaf.selfSigned
+          ? `append the issuer's certificate to tls.cert, after the leaf, if it is an intermediate; else ${problem.fix}`
+          : problem.fix,
       );
     },
   },
@@ -160,12 +162,7 @@ export const CERTIFICATE_CHECKS: readonly Check[] = [
   },
 ];
 
-function judgePermissions(
-  cert: Fact<FileFact>,
-  key: Fact<FileFact>,
-  trustFile: Fact<FileFact>,
-  uid: number,
-): Outcome {
+function judgePermissions({ cert, key, trustFile, uid }: Facts): Outcome | undefined {
   if (isMissing(key) || isMissing(cert) || isMissing(trustFile)) return skipped("no files");
   if ((key.mode & 0o077) !== 0) {
     return fail(
@@ -187,7 +184,31 @@ function judgePermissions(
       );
     }
   }
-  return ok(`the key has mode ${octal(key.mode)}`);
+  return undefined;
+}
+
+/** systemd passes keys in here with an access list of its own. */
+const CREDENTIALS = "/run/credentials/";
+
+/** Whether the service's user can read what root has put there. */
+function judgeServiceAccess({ cert, key, keyDirectory, trustFile, serviceUid }: Facts): Outcome {
+  if (isMissing(key)) return skipped("no files");
+  const needed = [keyDirectory, key, cert, trustFile].flatMap((fact) =>
+    isMissing(fact) || fact.path.startsWith(CREDENTIALS) ? [] : [fact],
+  );
+  const closed = needed.filter((file) => serviceUid !== undefined && !mayRead(file, serviceUid));
+  if (closed.length === 0) return ok(`the key has mode ${octal(key.mode)}`);
+  const paths = closed.map(({ path }) => path).join(" ");
+  return fail(
+    `the service runs as user microedge, who can't read ${paths}`,
+    `chown microedge ${paths}`,
+  );
+}
+
+/** By owner and mode. A group gets the benefit of the doubt: the service's user may be in it. */
+function mayRead({ kind, mode, uid }: PathFact, reader: number): boolean {
+  const need = kind === "directory" ? 0o1 : 0o4;
+  return ((uid === reader ? mode >> 6 : mode | (mode >> 3)) & need) !== 0;
 }
 
 function judgeDates({ summary }: Certificate, nowMs: number): Outcome {

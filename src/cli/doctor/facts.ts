@@ -48,9 +48,15 @@ export interface Facts {
   readonly builtAt: number;
   /** Effective user id of the command. */
   readonly uid: number;
+  /**
+   * User id that the system service runs as; `undefined` when that is not what root asks about, or
+   * there is no such user.
+   */
+  readonly serviceUid: number | undefined;
   readonly config: Fact<LoadedConfig>;
   readonly cert: Fact<FileFact>;
   readonly key: Fact<FileFact>;
+  readonly keyDirectory: Fact<PathFact>;
   readonly trustFile: Fact<FileFact>;
   /** Leaf first. */
   readonly chain: Fact<readonly Certificate[]>;

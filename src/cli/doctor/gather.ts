@@ -3,10 +3,11 @@
  */
 import { lstat, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { LoadedConfig } from "../../agent/config.ts";
+import { type LoadedConfig, SYSTEM_CONFIG_PATH } from "../../agent/config.ts";
 import { BUILD } from "../../base/build.ts";
 import { type AgentError, errorText, isAgentError } from "../../base/errors.ts";
 import { systemFiles } from "../../host/files.ts";
+import { readTextFile } from "../../host/text-file.ts";
 import { splitPem } from "../../identity/pem.ts";
 import { parseTrustBundle } from "../../identity/trust-bundle.ts";
 import { parseCertificate } from "../../identity/x509/certificate.ts";
@@ -39,9 +40,11 @@ export async function gatherFacts(
     nowMs: terminal.clock.now(),
     builtAt: Date.parse(BUILD.date),
     uid: terminal.uid,
+    serviceUid: await serviceUidOf(terminal, loaded),
     config: loaded,
     cert,
     key,
+    keyDirectory: await attemptWith(key, ({ path }) => pathFact(dirname(path), stat)),
     trustFile,
     chain,
     bundle: await attemptWith(trustFile, ({ text }) => parseTrustBundle(text)),
@@ -96,6 +99,21 @@ async function socketOf(
     attempt(() => pathFact(path, lstat)),
     attempt(() => pathFact(dirname(path), stat)),
   ]);
+}
+
+/** Of the user in `systemd/microedge.sysusers.conf`. */
+const SERVICE_USER = /^microedge:[^:]*:(\d+):/m;
+
+/** Root can read everything, and so can't see by trying what the service's own user can't. */
+async function serviceUidOf(
+  terminal: Terminal,
+  loaded: Fact<LoadedConfig>,
+): Promise<number | undefined> {
+  if (terminal.uid !== 0 || isMissing(loaded)) return undefined;
+  if (loaded.config.file !== SYSTEM_CONFIG_PATH) return undefined;
+  const users = await readTextFile("/etc/passwd").catch(() => "");
+  const uid = SERVICE_USER.exec(users)?.[1];
+  return uid === undefined ? undefined : Number(uid);
 }
 
 async function handlersOf(loaded: Fact<LoadedConfig>): Promise<Facts["handlers"]> {

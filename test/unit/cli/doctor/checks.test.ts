@@ -50,9 +50,11 @@ async function factsWith(leaf: Issued, above = ""): Promise<Facts> {
     nowMs: NOW,
     builtAt: NOW - 100 * DAY,
     uid: UID,
+    serviceUid: undefined,
     config: config(),
     cert: file("a.crt", 0o644, leaf.certificatePem),
     key: file("a.key", 0o600, leaf.keyPem),
+    keyDirectory: path("", 0o755, "directory"),
     trustFile: file("ca.crt", 0o644, pki.caPem),
     chain: chain.map((pem) => parseCertificate(pem)),
     bundle: parseTrustBundle(pki.caPem),
@@ -99,6 +101,13 @@ test("ids are unique, stable in form, and needed ones come first", () => {
   ]) {
     assert.ok(seen.has(id), id);
   }
+});
+
+test("a missing intermediate is mended in tls.cert, which is ours, not at some peer", async () => {
+  const branch = await pki.intermediate("Branch CA");
+  const facts = await factsWith(await pki.issue("d", { authority: branch }));
+  const found = runChecks(CHECKS, facts, NOTHING_SKIPPED).find(({ id }) => id === "cert.chain");
+  assert.match(String(found?.fix), /^append the issuer's certificate to tls\.cert/);
 });
 
 test("a good device: all ok, but what is not configured", () => {
@@ -232,6 +241,51 @@ const rows: readonly Row[] = [
     says: /belongs to user 7/,
     why: "another user owns the certificate",
     make: () => ({ cert: { ...(good.cert as FileFact), uid: 7 } }),
+  },
+  {
+    id: "tls.permissions",
+    result: "fail",
+    says: /runs as user microedge, who can't read \/etc\/microedge\/a\.key$/,
+    why: "root copied the key",
+    make: () => ({ uid: 0, serviceUid: 990, key: { ...(good.key as FileFact), uid: 0 } }),
+  },
+  {
+    id: "tls.permissions",
+    result: "fail",
+    says: /can't read \/etc\/microedge\/keys$/,
+    why: "root's own directory",
+    make: () => ({
+      uid: 0,
+      serviceUid: UID,
+      keyDirectory: { ...path("keys", 0o700, "directory"), uid: 0 },
+    }),
+  },
+  {
+    id: "tls.permissions",
+    result: "ok",
+    says: /mode 0600/,
+    why: "the service's user owns the key; anybody may read the rest",
+    make: () => ({
+      uid: 0,
+      serviceUid: UID,
+      cert: { ...(good.cert as FileFact), uid: 0 },
+      keyDirectory: { ...path("keys", 0o750, "directory"), uid: 0 },
+    }),
+  },
+  {
+    id: "tls.permissions",
+    result: "ok",
+    says: /mode 0600/,
+    why: "systemd passes the key in",
+    make: () => ({
+      uid: 0,
+      serviceUid: 990,
+      key: {
+        ...(good.key as FileFact),
+        uid: 0,
+        path: "/run/credentials/microedge.service/tls.key",
+      },
+    }),
   },
   {
     id: "cert.readable",
@@ -459,7 +513,20 @@ const rows: readonly Row[] = [
     result: "warn",
     says: /200\.0 MB resident/,
     why: "a leak",
-    make: () => ({ agent: { ...STATUS, memory: { rss: 200_000_000, heapUsed: 1 } } }),
+    make: () => ({
+      agent: {
+        ...STATUS,
+        memory: {
+          rss: 200_000_000,
+          heapUsed: 1,
+          anon: 20 * 1024 * 1024,
+          limit: undefined,
+          level: "calm",
+          majorFaults: 0,
+          majorFaultsPerSecond: 0,
+        },
+      },
+    }),
   },
 ];
 

@@ -179,9 +179,10 @@ export class Agent implements AsyncDisposable {
         client,
         inbound.limits.view(),
       ),
-      memory: { rss, heapUsed },
+      memory: { rss, heapUsed, ...inbound.memory.view() },
       handlers: modules.map(({ module, service }) => ({ module, service })),
       warnings: status.statusWarnings({
+        nowMs: clock.now(),
         config,
         configWarnings: warnings,
         material,

@@ -95,6 +95,8 @@ export function countersView(
 }
 
 export interface WarningSources {
+  /** Unix milliseconds. */
+  readonly nowMs: number;
   readonly config: AgentConfig;
   readonly configWarnings: readonly ConfigProblem[];
   readonly material: OwnMaterial | undefined;
@@ -107,13 +109,17 @@ export interface WarningSources {
 
 /** Sentences a person should read, the loudest first. */
 export function statusWarnings(sources: WarningSources): readonly string[] {
-  const { config, configWarnings, material, client, reloadRefused, needRestart } = sources;
+  const { config, configWarnings, material, client, reloadRefused, needRestart, nowMs } = sources;
   const warnings = config.verification.insecurities.map(
     ({ key, message }) => `INSECURE: ${message} (${key})`,
   );
   if (config.tls.verify === "observe" && config.tls.observeUntil !== undefined) {
     const until = new Date(config.tls.observeUntil).toISOString();
-    warnings.push(`peers are only observed, not enforced, until ${until} (tls.verify)`);
+    warnings.push(
+      nowMs < config.tls.observeUntil
+        ? `peers are only observed, not enforced, until ${until} (tls.verify)`
+        : `observing ended on ${until}: peers are enforced; set tls.verify = "enforce"`,
+    );
   }
   if (config.tlsFiles !== undefined && config.tls.minVersion === "1.2") {
     warnings.push("TLS 1.2 is allowed for old peers (tls.minVersion)");

@@ -68,6 +68,7 @@ suite("warnings", () => {
   ): readonly string[] => {
     const loaded = config(toml, environment);
     return statusWarnings({
+      nowMs: NOW,
       config: loaded.config,
       configWarnings: loaded.warnings,
       material: undefined,
@@ -86,6 +87,11 @@ suite("warnings", () => {
     {
       said: /^peers are only observed, not enforced, until 2026-06-30/,
       toml: `${TLS}verify = "observe"\nobserve_until = 2026-06-30`,
+    },
+    {
+      said: /^observing ended on 2026-06-30.*: peers are enforced; set tls\.verify = "enforce"$/,
+      toml: `${TLS}verify = "observe"\nobserve_until = 2026-06-30`,
+      more: { nowMs: Date.UTC(2026, 6, 1) },
     },
     { said: /^MICROEDGE_NONE is not a variable/, toml: TLS, env: { MICROEDGE_NONE: "1" } },
     { said: /^the last reload was refused: why/, toml: TLS, more: { reloadRefused: "why" } },

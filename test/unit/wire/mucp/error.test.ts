@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { AgentError } from "#src/base/errors.ts";
+import { retryAfterMs } from "#src/rpc/client/remote-error.ts";
 import {
   formatMicroError,
   MAX_DETAIL,
@@ -177,6 +178,19 @@ suite("microErrorOf", () => {
       detail: "slow down",
       status: "Too Many Requests",
     });
+  });
+});
+
+suite("an error that knows when the peer may come back", () => {
+  test("has JSON for its detail, which our own client reads", () => {
+    const error = new AgentError("ERR_RATE_LIMITED", "slow down", {
+      fields: { limit: "per_peer", retry_after_ms: 750, secret: "of the log" },
+    });
+    const { detail, code } = microErrorOf(error, "microedge.Agent.Echo");
+    assert.equal(detail, '{"message":"slow down","limit":"per_peer","retry_after_ms":750}');
+    assert.equal(code, 429);
+    assert.equal(retryAfterMs(undefined, detail, 0), 750);
+    assert.equal(retryAfterMs("1", detail, 0), 750, "rather than the header, which is rounded");
   });
 });
 

@@ -14,11 +14,12 @@ const ALLOWED: Allowed = { allowed: true, rule: undefined };
 export const defaultPolicy: Policy = {
   decide(principal, { kind, endpoint }) {
     if (kind === "read") return ALLOWED;
-    const peer = principal.verified ? "this peer has" : "an unverified peer never gets";
+    const peer = principal.verified ? "this peer has no" : "an unverified peer never gets a";
+    const article = kind === "admin" ? "an" : "a";
     return {
       allowed: false,
       code: "ERR_ACL_DENIED",
-      reason: `${endpoint} is a ${kind} endpoint and ${peer} no role that may call it`,
+      reason: `${endpoint} is ${article} ${kind} endpoint and ${peer} role that may call it`,
       rule: "without [acl] peers only read",
     };
   },

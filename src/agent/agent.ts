@@ -50,6 +50,7 @@ export async function startAgent(
   inbound.access.announce();
   inbound.limits.announce();
   running.use(inbound.access);
+  running.use(inbound.memory);
   signal.throwIfAborted();
   const agent = new Agent(loaded, ports, { source, outbound, inbound, modules });
   await agent.start(running, signal);
@@ -124,6 +125,7 @@ export class Agent implements AsyncDisposable {
     building.defer(() => inbound.server.drain(config.rpc.drainTimeoutMs));
     await inbound.listener.start(signal);
     building.use(inbound.listener);
+    inbound.memory.start();
     signal.throwIfAborted();
     this.#running = building.move();
     this.#phase = "running";

@@ -8,7 +8,11 @@ import { endpointRates, rateLimit } from "./config-rates.ts";
 import { LIVE, optional, row } from "./config-row.ts";
 
 export const LIMITS_ROWS = {
-  max_connections: row(integer(1, 10_000), 200, "Inbound connections open at once."),
+  max_connections: optional(
+    integer(1, 10_000),
+    "Inbound connections open at once. More than fit below the memory limit are allowed, with a warning.",
+    { defaultDoc: "200, or as many as fit below memory_limit_mib, if that is fewer" },
+  ),
   max_handshakes: row(integer(1, 1_000), 16, "TLS handshakes in progress at once."),
   per_address: row(
     rateLimit("connections"),

@@ -2,6 +2,7 @@
  * The serving half of the agent: what it answers, the RPC server, and the listener that lets peers in.
  */
 import type { AgentError } from "../base/errors.ts";
+import { MemoryPressure, marksFor } from "../guard/memory-marks.ts";
 import type { Target } from "../guard/policy.ts";
 import type { TlsMaterialSource } from "../identity/tls-material.ts";
 import type { Client } from "../rpc/client/client.ts";
@@ -18,8 +19,10 @@ import { formatReply } from "../wire/mucp/message-writer.ts";
 import { errorHeaders } from "../wire/mucp/reply.ts";
 import { Access } from "./access.ts";
 import type { AgentPorts } from "./agent-ports.ts";
+import { capacityOf, misfitWords } from "./capacity.ts";
 import type { AgentConfig } from "./config.ts";
 import { Limits } from "./limits.ts";
+import { MemoryWatch } from "./memory-watch.ts";
 
 export interface Inbound {
   readonly table: EndpointTable;
@@ -27,6 +30,7 @@ export interface Inbound {
   readonly listener: Listener;
   readonly access: Access;
   readonly limits: Limits;
+  readonly memory: MemoryWatch;
   /** Loads `[[handlers]]`; before the listener starts. @throws AgentError `ERR_HANDLER_MODULE`. */
   loadHandlers(client: Client): Promise<readonly LoadedModule[]>;
 }
@@ -48,11 +52,17 @@ export function buildInbound(
     log,
     served: () => targetsOf(table).map(({ service, endpoint }) => `${service}/${endpoint}`),
   });
+  const capacity = capacityOf(config.limits, figures.memoryLimitBytes());
+  const { limitBytes } = capacity;
+  const misfit = misfitWords(capacity);
+  if (misfit !== undefined) log.emit("config.warning", { key: "limits", reason: misfit });
+  const pressure = new MemoryPressure(limitBytes === undefined ? undefined : marksFor(limitBytes));
   const server = new MucpServer({
     serviceName: service.name,
     table,
     interceptors: interceptorsInOrder({
       clock,
+      pressure,
       limiter: limits.calls,
       policy: access.policy,
       audit: access.audit,
@@ -75,8 +85,9 @@ export function buildInbound(
   const listener = new Listener({
     listen: rpc.listen,
     security: securityOf(config, source),
-    limits: config.limits,
+    limits: capacity.admission,
     gate: limits.addresses,
+    refusesConnection: (open) => pressure.refusesConnection(open),
     handshakeTimeoutMs: rpc.handshakeTimeoutMs,
     handler: server.handle,
     refusalReply: (refusal) => refusalReply(refusal, service.name),
@@ -84,12 +95,22 @@ export function buildInbound(
     random,
     log,
   });
+  const memory = new MemoryWatch({
+    pressure,
+    limitBytes,
+    figures,
+    clock,
+    log,
+    closeIdle: (count) => listener.closeIdle(count),
+    open: () => listener.open,
+  });
   return {
     table,
     server,
     listener,
     access,
     limits,
+    memory,
     loadHandlers: (client) =>
       loadHandlerModules(config.handlers, { table, serviceName: service.name, client, log }),
   };

@@ -48,6 +48,12 @@ export const EVENTS = {
   "rpc.message.refused": { level: "warn", msg: "peer sent something that is not a valid message" },
   "rpc.handler.failed": { level: "error", msg: "handler failed with a bug" },
   "limit.reached": { level: "warn", msg: "peer is refused calls because of a limit" },
+  "memory.short": { level: "warn", msg: "memory is short; newcomers, calls, idle peers give way" },
+  "memory.calm": { level: "info", msg: "memory is below its marks again" },
+  "memory.thrashing": {
+    level: "warn",
+    msg: "the program is read from disk again and again: the memory limit is too small",
+  },
   "limits.in.force": { level: "info", msg: "limits have their memory and are in force" },
   "rpc.client.retry": { level: "debug", msg: "call is tried again" },
   "rpc.client.node.resting": { level: "warn", msg: "node failed and rests" },

@@ -7,6 +7,7 @@
  */
 import type { CertificateSummary } from "../base/principal.ts";
 import type { LimitsView } from "../guard/limits-view.ts";
+import type { MemoryView } from "../guard/memory-marks.ts";
 import type { EndpointKind } from "../rpc/call.ts";
 import type { CodecName } from "../wire/codec/codec.ts";
 
@@ -44,8 +45,11 @@ export interface StatusView {
   readonly connections: number;
   /** Totals since the start; names are the counters' own (`calls`, `errors`, `handshakes_failed`, …). */
   readonly counters: Readonly<Record<string, number>>;
-  /** Bytes. */
-  readonly memory: { readonly rss: number; readonly heapUsed: number };
+  readonly memory: MemoryView & {
+    /** Bytes. */
+    readonly rss: number;
+    readonly heapUsed: number;
+  };
   readonly handlers: readonly { readonly module: string; readonly service: string }[];
   /** Sentences a person should read: insecure switches, TLS 1.2, a refused reload. */
   readonly warnings: readonly string[];

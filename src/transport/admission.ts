@@ -16,11 +16,17 @@ export interface Seat {
   stage: Stage;
   /** Monotonic milliseconds when it entered its stage. */
   since: number;
+  /** From this machine: may take places that are kept from everybody else. */
+  readonly local?: boolean;
 }
 
 export interface AdmissionLimits {
-  /** Established connections; newcomers may be as many again. */
+  /** Established connections. */
   readonly maxConnections: number;
+  /** Connections that have not shaken hands yet. Default: as many as established ones. */
+  readonly maxNewcomers?: number;
+  /** Places of each kind that only local peers may take. Default: none. */
+  readonly reserved?: number;
   /** Handshakes in flight. */
   readonly maxHandshakes: number;
   /** A handshake that has lasted this long gives way to a waiting one. */
@@ -59,7 +65,8 @@ export class Admission<S extends Seat> {
    */
   arrive(seat: S): { readonly evict: S | undefined } | undefined {
     let evict: S | undefined;
-    if (this.pending >= this.#limits.maxConnections) {
+    const { maxConnections, maxNewcomers = maxConnections } = this.#limits;
+    if (this.pending >= this.#open(seat, maxNewcomers)) {
       evict = first(this.#stages.silent);
       if (evict === undefined) return undefined;
       this.leave(evict);
@@ -98,13 +105,20 @@ export class Admission<S extends Seat> {
   /** Makes a peer established; like {@link arrive}, may name one to evict or have no place. */
   establish(seat: S, nowMs: number): { readonly evict: S | undefined } | undefined {
     let evict: S | undefined;
-    if (this.count("established") >= this.#limits.maxConnections) {
+    if (this.count("established") >= this.#open(seat, this.#limits.maxConnections)) {
       evict = first(this.#idle);
       if (evict === undefined) return undefined;
       this.leave(evict);
     }
     this.move(seat, "established", nowMs);
     return { evict };
+  }
+
+  /** The longest idle peer, which leaves; `undefined` when all have calls. */
+  takeIdle(): S | undefined {
+    const seat = first(this.#idle);
+    if (seat !== undefined) this.leave(seat);
+    return seat;
   }
 
   /** Says whether an established peer has no call in flight. */
@@ -116,6 +130,11 @@ export class Admission<S extends Seat> {
   leave(seat: S): void {
     this.#stages[seat.stage].delete(seat);
     this.#idle.delete(seat);
+  }
+
+  /** Of `places`, those that are open to this seat. */
+  #open(seat: S, places: number): number {
+    return seat.local === true ? places : places - (this.#limits.reserved ?? 0);
   }
 
   /** Everybody, for closing. */

@@ -7,15 +7,16 @@ import type { Socket } from "node:net";
 import type { TLSSocket, Server as TlsServer } from "node:tls";
 import { AgentError } from "../base/errors.ts";
 import type { LogEvent } from "../base/log.ts";
+import { isLoopback } from "../base/loopback.ts";
 import type { Principal } from "../base/principal.ts";
 import type { Clock, Timer } from "../host/clock.ts";
 import { judgementWords } from "../identity/judgement.ts";
 import { principalOf } from "../identity/peer-principal.ts";
-import { formatMoment } from "../identity/span-words.ts";
 import type { TrustDomain } from "../identity/trust-domain.ts";
 import type { Certificate } from "../identity/x509/certificate.ts";
 import type { AddressGate } from "./address-gate.ts";
 import { Admission, type AdmissionLimits, type Seat } from "./admission.ts";
+import { certificateFields } from "./certificate-fields.ts";
 import { NOT_TLS, PLAIN_HTTP, PLAIN_HTTP_REPLY, TIMEOUT } from "./early-failures.ts";
 import type { FailureLog } from "./failure-log.ts";
 import { judgeFirstBytes } from "./first-record.ts";
@@ -38,6 +39,8 @@ export interface IntakeOptions {
   readonly counters: IntakeCounters;
   /** `undefined` lets every address in. */
   readonly gate?: AddressGate | undefined;
+  /** Whether memory is so short that newcomers must go. @param open Established connections. */
+  readonly refusesConnection?: ((open: number) => boolean) | undefined;
   readonly failures: FailureLog;
   readonly clock: Clock;
   /** `undefined`: plain sockets, development only. */
@@ -118,8 +121,13 @@ export class Intake {
       first: new Uint8Array(),
       stage: "silent",
       since: clock.monotonicMs(),
+      local: isLoopback(address),
     };
     raw.on("error", () => raw.destroy());
+    if (this.#options.refusesConnection?.(this.established) === true) {
+      this.#turnAway(visitor, "memory", "memory is short");
+      return;
+    }
     const limit = this.#options.gate?.admit(address);
     if (limit !== undefined) {
       this.#turnAway(visitor, limit, "its address has used up what it may do");
@@ -140,6 +148,17 @@ export class Intake {
     }
     visitor.timer = clock.setTimer(this.#options.handshakeTimeoutMs, () => this.#expire(visitor));
     raw.on("readable", () => this.#peek(visitor));
+  }
+
+  /** Closes up to `count` idle connections, longest idle first; returns how many there were. */
+  closeIdle(count: number): number {
+    for (let closed = 0; closed < count; closed++) {
+      const idle = this.#admission.takeIdle();
+      if (idle === undefined) return closed;
+      this.#options.counters.count("refused", "idle-for-memory");
+      closeGracefully(idle.socket, new Uint8Array(), this.#options.clock);
+    }
+    return count;
   }
 
   /** Resets every connection that has not been handed over yet; those that have belong to others. */
@@ -359,19 +378,6 @@ export class Intake {
       ...certificateFields(judged.certificate),
     });
   }
-}
-
-function certificateFields(certificate: Certificate | undefined) {
-  if (certificate === undefined) return {};
-  const { subject, issuer, notBefore, notAfter, serial, fingerprint } = certificate.summary;
-  return {
-    subject,
-    issuer,
-    not_before: formatMoment(notBefore),
-    not_after: formatMoment(notAfter),
-    serial,
-    fingerprint,
-  };
 }
 
 function plainPrincipal(remote: string): Principal {

@@ -45,6 +45,8 @@ export interface ListenerOptions {
   readonly limits: AdmissionLimits;
   /** `undefined` lets every address in. */
   readonly gate?: AddressGate | undefined;
+  /** Whether memory is so short that newcomers must go. @param open Established connections. */
+  readonly refusesConnection?: ((open: number) => boolean) | undefined;
   readonly handshakeTimeoutMs: number;
   readonly handler: ConnectionHandler;
   /** The bytes that a refused peer gets before the connection closes. */
@@ -104,6 +106,11 @@ export class Listener implements Part {
     return this.#intake?.established ?? 0;
   }
 
+  /** Closes up to `count` idle connections, longest idle first; returns how many there were. */
+  closeIdle(count: number): number {
+    return this.#intake?.closeIdle(count) ?? 0;
+  }
+
   /** Connections in or before their handshake. */
   get pending(): number {
     return this.#intake?.pending ?? 0;
@@ -145,8 +152,9 @@ export class Listener implements Part {
       this.#options;
     const failures = new FailureLog({ clock, log });
     const { counters } = this;
-    const decisions = { limits, gate, handshakeTimeoutMs, refusalReply, handler };
-    const rest = { ...decisions, clock, counters, failures };
+    const { refusesConnection } = this.#options;
+    const decisions = { limits, gate, refusesConnection, handshakeTimeoutMs, refusalReply };
+    const rest = { ...decisions, handler, clock, counters, failures };
     if (security.kind === "insecure-plaintext") return new Intake({ ...rest, tls: undefined });
     const live = new LiveTls(security.source, security.minVersion);
     this.#live = live;

@@ -35,7 +35,15 @@ export const STATUS: StatusView = {
   },
   connections: 3,
   counters: { calls: 17, errors: 2 },
-  memory: { rss: 41_000_000, heapUsed: 6_000_000 },
+  memory: {
+    rss: 41_000_000,
+    heapUsed: 6_000_000,
+    anon: 20 * 1024 * 1024,
+    limit: undefined,
+    level: "calm",
+    majorFaults: 0,
+    majorFaultsPerSecond: 0,
+  },
   handlers: [{ module: "/etc/microedge/greeter.mjs", service: "greeter" }],
   warnings: [],
 };

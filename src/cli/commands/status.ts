@@ -33,6 +33,12 @@ function peersWords({ verify, minVersion }: StatusView["tls"]): string {
     : `${verify}, TLS ${minVersion} or newer`;
 }
 
+function memoryWords(memory: StatusView["memory"]): string {
+  const limit = memory.limit === undefined ? "no limit" : `limit ${formatBytes(memory.limit)}`;
+  const faults = `${memory.majorFaults} major faults, ${memory.majorFaultsPerSecond} a second`;
+  return `${formatBytes(memory.anon)} anonymous, ${limit}, ${memory.level}; ${faults}`;
+}
+
 /** @param nowMs Unix milliseconds. */
 export function formatStatus(status: StatusView, out: Output, nowMs: number): string {
   const { listener, tls, memory } = status;
@@ -62,6 +68,7 @@ export function formatStatus(status: StatusView, out: Output, nowMs: number): st
     "memory",
     `${formatBytes(memory.rss)} resident, ${formatBytes(memory.heapUsed)} heap`,
   ]);
+  rows.push(["", memoryWords(memory)]);
   for (const { module, service } of status.handlers)
     rows.push(["handlers", `${service}: ${module}`]);
   if (tls.refused !== undefined) rows.push(["TLS files", `newer ones not in use: ${tls.refused}`]);

@@ -221,6 +221,7 @@ suite("status", () => {
         "               ends in 61 days (2026-08-01T00:00:00Z), serial 0A0B",
         "counted        calls 17, errors 2",
         "memory         41.0 MB resident, 6.0 MB heap",
+        "               21.0 MB anonymous, no limit, calm; 0 major faults, 0 a second",
         "handlers       greeter: /etc/microedge/greeter.mjs",
       ].join("\n"),
     );

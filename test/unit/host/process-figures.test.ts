@@ -25,3 +25,33 @@ suite("process figures", () => {
     assert.ok(figures.threads() >= 1);
   });
 });
+
+suite("process figures on memory", () => {
+  test("anonymous memory is there, and less than what is resident", () => {
+    using figures = openProcessFigures();
+    const anon = figures.anonymousBytes() ?? 0;
+    assert.ok(anon > 1_000_000 && anon < figures.residentBytes(), `${anon}`);
+  });
+
+  test("touched memory shows in it", () => {
+    using figures = openProcessFigures();
+    const before = figures.anonymousBytes() ?? 0;
+    const ballast = Buffer.alloc(32 * 1024 * 1024, 1);
+    assert.ok((figures.anonymousBytes() ?? 0) - before > ballast.length / 2);
+  });
+
+  test("garbage goes when it is collected", async () => {
+    using figures = openProcessFigures();
+    const gone = new WeakRef({ garbage: true });
+    await new Promise(setImmediate); // a reference lives to the end of the turn that made it
+    figures.collectGarbage();
+    assert.equal(gone.deref(), undefined);
+  });
+
+  test("page faults only ever grow", () => {
+    using figures = openProcessFigures();
+    const before = figures.majorFaults();
+    assert.ok(before >= 0);
+    assert.ok(figures.majorFaults() >= before);
+  });
+});

@@ -16,6 +16,10 @@ async function agent(): Promise<MemoryServer> {
   registerDebugService(memory.table, "microedge", {
     clock: memory.clock,
     figures: {
+      anonymousBytes: () => undefined,
+      majorFaults: () => 0,
+      memoryLimitBytes: () => undefined,
+      collectGarbage: () => undefined,
       residentBytes: () => 5_000_000,
       threads: () => 7,
       gcNs: () => 42,

@@ -74,6 +74,42 @@ suite("Admission of 2 connections, 1 handshake", () => {
   });
 });
 
+suite("Admission with places of its own for strangers and for local peers", () => {
+  const limits = { maxConnections: 3, maxHandshakes: 1, maxNewcomers: 2, reserved: 1 };
+  const local = (): Seat => ({ ...seat(), local: true });
+
+  test("newcomers have their own, smaller bound; the last place of it is for local ones", () => {
+    const table = new Admission(limits);
+    const [a, b, c] = [seat(), seat(), local()];
+    table.arrive(a);
+    assert.deepEqual(table.arrive(b), { evict: a }, "one is open to everybody");
+    assert.deepEqual(table.arrive(c), { evict: undefined });
+    assert.equal(table.pending, 2);
+  });
+  test("the last established place is for local peers", () => {
+    const table = new Admission(limits);
+    const [a, b, c, d, e] = [seat(), seat(), seat(), local(), local()];
+    assert.deepEqual(table.establish(a, 0), { evict: undefined });
+    assert.deepEqual(table.establish(b, 0), { evict: undefined });
+    assert.equal(table.establish(c, 0), undefined);
+    assert.deepEqual(table.establish(d, 0), { evict: undefined });
+    assert.equal(table.establish(e, 0), undefined);
+  });
+  test("the longest idle can be taken out; with none idle there is nobody", () => {
+    const table = new Admission(limits);
+    const [a, b] = [seat(), seat()];
+    for (const each of [a, b]) {
+      table.establish(each, 0);
+      table.setIdle(each, true);
+    }
+    table.setIdle(a, true);
+    assert.equal(table.takeIdle(), b);
+    assert.equal(table.count("established"), 1);
+    assert.equal(table.takeIdle(), a);
+    assert.equal(table.takeIdle(), undefined);
+  });
+});
+
 suite("judgeFirstBytes", () => {
   for (const [bytes, verdict, why] of [
     ["", "incomplete", "nothing yet"],

@@ -15,6 +15,7 @@ export const EXIT = {
   io: 74,
   config: 78,
   runtime: 127,
+  hungUp: 129,
   interrupted: 130,
   terminated: 143,
 } as const;
@@ -69,6 +70,11 @@ export const EXIT_CODES: readonly ExitRow[] = [
     code: EXIT.runtime,
     name: "runtime",
     meaning: "the launcher of the bundle found no Node.js 24; single executables need none",
+  },
+  {
+    code: EXIT.hungUp,
+    name: "hung up",
+    meaning: "the terminal was closed before the work was done (SIGHUP); `run` reloads instead",
   },
   {
     code: EXIT.interrupted,

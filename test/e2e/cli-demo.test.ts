@@ -49,7 +49,7 @@ suite("demo", () => {
   test("--go-peers without the programs: exit code 2, and how to get them", async () => {
     const { code, stderr } = await run([BUNDLE, "demo", "--go-peers", directory]);
     assert.equal(code, 2);
-    assert.match(stderr, /server-v5 is missing\n.*scripts\/peers/);
+    assert.match(stderr, /server-v5 is missing; scripts\/peers builds it/);
   });
 
   test("a step that does not work: exit code 1, cleaned up", async () => {
@@ -77,11 +77,18 @@ suite("demo", () => {
     assert.deepEqual(await readdir(directory), []);
   });
 
-  test("Ctrl-C on the way: exit code 130, cleaned up", async () => {
-    await using demo = new Child([BUNDLE, "demo"], { env: { TMPDIR: directory } });
-    await demo.waitFor("the first step", (line) => (line.startsWith("1. ") ? line : undefined));
-    demo.signal("SIGINT");
-    assert.equal((await demo.ended).code, 130);
-    assert.deepEqual(await readdir(directory), []);
-  });
+  for (const { signal, code, why } of [
+    { signal: "SIGINT", code: 130, why: "Ctrl-C" },
+    { signal: "SIGTERM", code: 143, why: "a supervisor" },
+    { signal: "SIGHUP", code: 129, why: "the terminal was closed: the agent must not stay behind" },
+  ] as const) {
+    test(`${signal} on the way: exit code ${code}, cleaned up: ${why}`, async () => {
+      await using demo = new Child([BUNDLE, "demo"], { env: { TMPDIR: directory } });
+      // The agent runs from its own step on.
+      await demo.waitFor("the agent's step", (line) => (line.includes(" run ") ? line : undefined));
+      demo.signal(signal);
+      assert.equal((await demo.ended).code, code);
+      assert.deepEqual(await readdir(directory), []);
+    });
+  }
 });

@@ -90,7 +90,7 @@ The agent goes on until you press Ctrl-C. In another terminal, for example:
   await asked;
 }
 
-/** Ctrl-C and SIGTERM end the demonstration, but not before it has cleaned up. */
+/** Ctrl-C, SIGTERM and a closed terminal end the demonstration, but not before it has cleaned up. */
 function stopRequest(terminal: Terminal): {
   readonly signal: AbortSignal;
   readonly asked: Promise<void>;
@@ -102,6 +102,8 @@ function stopRequest(terminal: Terminal): {
   for (const [name, code] of [
     ["SIGINT", EXIT.interrupted],
     ["SIGTERM", EXIT.terminated],
+    // The terminal was closed; without this the agent, for which it means "reload", would stay behind.
+    ["SIGHUP", EXIT.hungUp],
   ] as const) {
     terminal.onSignal(name, () => {
       if (stop.signal.aborted) return;

@@ -18,7 +18,7 @@ export function findGoPeers(directory: string): GoPeers {
   const peers = { server: join(directory, "server-v5"), client: join(directory, "client-v5") };
   const missing = Object.values(peers).find((path) => !existsSync(path));
   if (missing === undefined) return peers;
-  throw usage(`--go-peers: ${missing} is missing`, "scripts/peers, which builds it");
+  throw usage(`--go-peers: ${missing} is missing; scripts/peers builds it`, "microedge help demo");
 }
 
 const LOOPBACK_SANS = "dns:localhost,ip:127.0.0.1";

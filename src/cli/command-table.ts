@@ -5,6 +5,9 @@
  * the agent, nor the agent for the development CA.
  */
 import type { Command } from "./command.ts";
+import { aclExplainCommand } from "./commands/acl-explain.ts";
+import { aclListCommand } from "./commands/acl-list.ts";
+import { aclTestCommand } from "./commands/acl-test.ts";
 import { callCommand } from "./commands/call.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { configCheckCommand } from "./commands/config-check.ts";
@@ -33,6 +36,9 @@ export const COMMANDS: readonly Command[] = [
   reloadCommand,
   doctorCommand,
   tlsProbeCommand,
+  aclExplainCommand,
+  aclListCommand,
+  aclTestCommand,
   configCheckCommand,
   configShowCommand,
   configSchemaCommand,

@@ -102,10 +102,17 @@ export class Outbox {
   #flush(): void {
     while (this.#bytes > 0 && !this.#blocked && this.#socket.writable) {
       if (this.#socket.write(this.#takePiece())) continue;
-      this.#blocked = true;
-      this.progressAt = this.#clock.monotonicMs();
+      this.#block();
     }
+    // Destroyed, and "close" has not come yet: a handler that goes on would never let it come.
+    if (this.#bytes > 0 && !this.#socket.writable) this.#block();
     if (this.#ending && this.#bytes === 0 && this.#socket.writable) this.#socket.end();
+  }
+
+  #block(): void {
+    if (this.#blocked) return;
+    this.#blocked = true;
+    this.progressAt = this.#clock.monotonicMs();
   }
 
   #takePiece(): Uint8Array {

@@ -18,6 +18,7 @@ import {
 } from "./material-check.ts";
 import { formatMoment } from "./span-words.ts";
 import type { DomainBundle, TlsMaterial, TlsMaterialSource } from "./tls-material.ts";
+import { parseTrustBundle } from "./trust-bundle.ts";
 import type { Certificate } from "./x509/certificate.ts";
 
 export interface MaterialPaths {
@@ -86,6 +87,8 @@ export class FileSource implements TlsMaterialSource, AsyncDisposable {
   /** Version of a bad set that was not reported yet. */
   #doubtful: string | undefined;
   #refusal: readonly string[] | undefined;
+  /** When the refused certificate begins: looked at again then, though the files stay as they are. Unix ms. */
+  #validFrom: number | undefined;
   #timer: Timer | undefined;
   #running: Promise<ReloadOutcome> | undefined;
   #closed = false;
@@ -163,7 +166,8 @@ export class FileSource implements TlsMaterialSource, AsyncDisposable {
 
   async #look(asked: boolean): Promise<ReloadOutcome> {
     const version = await versionOf(this.#options);
-    if (!asked && version === this.#seen && this.#doubtful === undefined) {
+    const begun = this.#validFrom !== undefined && this.#validFrom <= this.#options.clock.now();
+    if (!asked && version === this.#seen && this.#doubtful === undefined && !begun) {
       return { kind: "unchanged" };
     }
     const look = await readFiles(this.#options);
@@ -177,15 +181,26 @@ export class FileSource implements TlsMaterialSource, AsyncDisposable {
     return this.#refuse(look.version, reasons, asked);
   }
 
-  #objections({ faults, leaf }: MaterialReport): readonly string[] {
-    if (faults.length > 0 || leaf === undefined) return faults;
+  /** Faults; and dates, where the old set is in date and the new one is not. */
+  #objections({ faults, leaf, material }: MaterialReport): readonly string[] {
+    this.#validFrom = undefined;
+    if (faults.length > 0 || leaf === undefined || material === undefined) return faults;
     const nowMs = this.#options.clock.now();
+    const objections: string[] = [];
     const old = this.#report.leaf;
-    if (old === undefined || isInDate(leaf, nowMs) || !isInDate(old, nowMs)) return [];
-    const { notBefore, notAfter } = leaf.summary;
-    return [
-      `tls.cert: the new certificate is valid from ${formatMoment(notBefore)} to ${formatMoment(notAfter)}, which is not now`,
-    ];
+    if (old !== undefined && isInDate(old, nowMs) && !isInDate(leaf, nowMs)) {
+      const { notBefore, notAfter } = leaf.summary;
+      if (nowMs < notBefore) this.#validFrom = notBefore;
+      objections.push(
+        `tls.cert: the new certificate is valid from ${formatMoment(notBefore)} to ${formatMoment(notAfter)}, which is not now`,
+      );
+    }
+    const inDate = (pem: string): boolean =>
+      parseTrustBundle(pem).some((authority) => isInDate(authority, nowMs));
+    if (!inDate(material.trustBundlePem) && inDate(this.#material.trustBundlePem)) {
+      objections.push("tls.ca: no authority of the new trust bundle is in date");
+    }
+    return objections;
   }
 
   #accept({ version, report }: Look, material: TlsMaterial): ReloadOutcome {

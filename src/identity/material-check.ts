@@ -10,7 +10,7 @@ import { createSecureContext } from "node:tls";
 import { errorText } from "../base/errors.ts";
 import { explainChain } from "./chain-explanation.ts";
 import { findProblems } from "./peer-checks.ts";
-import { isEncryptedKey, isKeyBlock, splitPem } from "./pem.ts";
+import { isCutOff, isEncryptedKey, isKeyBlock, splitPem } from "./pem.ts";
 import type { DomainBundle, TlsMaterial } from "./tls-material.ts";
 import { parseTrustBundle, type TrustBundle } from "./trust-bundle.ts";
 import { type Certificate, parseCertificate } from "./x509/certificate.ts";
@@ -77,7 +77,8 @@ export function checkMaterial(texts: MaterialTexts, nowMs: number): MaterialRepo
 
 function readChain(pem: string, faults: string[]): Certificate[] {
   const blocks = splitPem(pem).filter(({ label }) => label.endsWith("CERTIFICATE"));
-  if (blocks.length === 0) faults.push("tls.cert: the file holds no PEM certificate");
+  if (isCutOff(pem)) faults.push("tls.cert: the file is cut off: a block begins and does not end");
+  else if (blocks.length === 0) faults.push("tls.cert: the file holds no PEM certificate");
   const chain: Certificate[] = [];
   for (const [index, { text }] of blocks.entries()) {
     try {
@@ -123,6 +124,10 @@ function readBundle(key: string, pem: string, faults: string[]): TrustBundle {
 function checkKey(pem: string, leaf: Certificate | undefined, faults: string[]): void {
   const keys = splitPem(pem).filter(isKeyBlock);
   const [block] = keys;
+  if (isCutOff(pem)) {
+    faults.push("tls.key: the file is cut off: a block begins and does not end");
+    return;
+  }
   if (block === undefined) {
     // Formats of hardware keys are many: OpenSSL's own look at the pair judges those.
     if (!pem.includes("-----BEGIN ")) faults.push("tls.key: the file holds no PEM private key");

@@ -70,7 +70,19 @@ suite("FileSource at start", () => {
         why: "half a certificate",
         file: paths.cert,
         text: one.certificatePem.slice(0, 300),
-        words: /no PEM certificate/,
+        words: /^tls\.cert: the file is cut off/,
+      },
+      {
+        why: "half an intermediate after a whole leaf",
+        file: paths.cert,
+        text: one.certificatePem + middle.certificatePem.slice(0, 300),
+        words: /^tls\.cert: the file is cut off/,
+      },
+      {
+        why: "the first half of a key",
+        file: paths.key,
+        text: one.keyPem.slice(0, 100),
+        words: /^tls\.key: the file is cut off/,
       },
       {
         why: "a broken certificate",
@@ -270,6 +282,34 @@ suite("FileSource while it runs", () => {
     await clock.advance(4000);
     assert.equal(subject(source), "CN=one");
     assert.match(String(log.of("tls.material.refused")[0]?.fields["reasons"]), /which is not now/);
+  });
+  test("a certificate that begins later is taken when it begins, without a touch of the files", async () => {
+    const { files, clock, log, open } = bench();
+    await using source = await open();
+    const next = await pki.issue("next", { notBefore: NOW + 60_000, notAfter: NOW + 9 * DAY });
+    files.write(paths.cert, next.certificatePem);
+    files.write(paths.key, next.keyPem);
+    await clock.advance(58_000);
+    assert.equal(subject(source), "CN=one");
+    assert.equal(log.of("tls.material.refused").length, 1);
+    await clock.advance(2_000);
+    assert.deepEqual([subject(source), source.refusal], ["CN=next", undefined]);
+  });
+  test("a trust bundle of which nothing is in date does not replace one that is", async () => {
+    const { files, clock, log, open } = bench();
+    await using source = await open();
+    const dead = await testPki("Dead CA", NOW - 20 * 365 * DAY);
+    files.write(paths.ca, dead.caPem);
+    await clock.advance(4000);
+    assert.match(
+      source.refusal?.join() ?? "",
+      /^tls\.ca: no authority of the new trust bundle is in/,
+    );
+    assert.equal(source.current.trustBundlePem, pki.caPem);
+    files.write(paths.ca, dead.caPem + pki.caPem);
+    await clock.advance(4000);
+    assert.equal(source.refusal, undefined, "one that is in date is enough");
+    assert.equal(log.of("tls.material.refused").length, 1);
   });
   test("reload says at once what came of it", async () => {
     const { files, open } = bench();

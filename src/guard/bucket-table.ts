@@ -84,28 +84,37 @@ export class BucketTable extends Buckets {
   }
 
   #settle(tag: number, first: number, second: number, nowMs: number): number {
-    const one = this.#freeIn(first, nowMs);
-    const two = this.#freeIn(second, nowMs);
-    const count = Math.max(one.count, two.count);
-    if (count === 0) {
+    const one = this.#roomIn(first, nowMs);
+    const two = this.#roomIn(second, nowMs);
+    if (one === 0 && two === 0) {
       this.evictions++;
       return this.#overflow;
     }
-    const slot = one.count >= two.count ? one.slot : two.slot;
+    const slot = this.#longestFull(one >= two ? first : second);
     this.#tags[slot] = tag;
     return slot;
   }
 
-  /** Free slots of a set, and one of them. */
-  #freeIn(set: number, nowMs: number): { readonly count: number; readonly slot: number } {
-    let count = 0;
-    let free = set;
+  /**
+   * How good a set is to settle in; 0: nothing is free. Slots that nobody ever used count before those
+   * that somebody has left full: whoever comes back finds his own again.
+   */
+  #roomIn(set: number, nowMs: number): number {
+    let room = 0;
     for (let slot = set; slot < set + WAYS; slot++) {
-      if ((this.fullAt[slot] ?? 0) > nowMs) continue;
-      count++;
-      free = slot;
+      const fullAt = this.fullAt[slot] as number;
+      if (fullAt === 0) room += WAYS + 1;
+      else if (fullAt <= nowMs) room += 1;
     }
-    return { count, slot: free };
+    return room;
+  }
+
+  #longestFull(set: number): number {
+    let longest = set;
+    for (let slot = set + 1; slot < set + WAYS; slot++) {
+      if ((this.fullAt[slot] as number) < (this.fullAt[longest] as number)) longest = slot;
+    }
+    return longest;
   }
 }
 

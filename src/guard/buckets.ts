@@ -28,7 +28,7 @@ export class Buckets {
 
   /** Milliseconds until a call fits; 0: it fits now. */
   untilFit(slot: number, pace: Pace, nowMs: number): number {
-    const fullAt = this.fullAt[slot] ?? 0;
+    const fullAt = this.fullAt[slot] as number;
     const sane = withinLimit(fullAt, pace, nowMs);
     if (sane !== fullAt) this.fullAt[slot] = sane;
     return untilFit(sane, pace, nowMs);
@@ -36,7 +36,7 @@ export class Buckets {
 
   /** Spends one call, whether it fits or not. Returns a receipt for {@link giveBack}. */
   spend(slot: number, pace: Pace, nowMs: number): number {
-    const after = afterOne(this.fullAt[slot] ?? 0, pace, nowMs);
+    const after = afterOne(this.fullAt[slot] as number, pace, nowMs);
     this.fullAt[slot] = after;
     return after;
   }
@@ -48,6 +48,6 @@ export class Buckets {
 
   /** Lets a bucket go on where another one is. */
   copy(slot: number, from: Buckets, fromSlot: number): void {
-    this.fullAt[slot] = from.fullAt[fromSlot] ?? 0;
+    this.fullAt[slot] = from.fullAt[fromSlot] as number;
   }
 }

@@ -57,8 +57,8 @@ export class Access implements Disposable {
     if (text === this.#text) return;
     this.#text = text;
     this.#rules = rules;
-    this.policy.replace(policyOf(rules));
     this.audit.policyChanged();
+    this.policy.replace(policyOf(rules));
     if (rules === undefined) this.#parts.log.emit("audit.policy", { section: "none: read only" });
     this.announce();
   }

@@ -15,6 +15,7 @@ import type { LoadedModule } from "../services/handler-modules.ts";
 import { AdminApi } from "../sidecar/admin-api.ts";
 import { AdminClient } from "../sidecar/admin-client.ts";
 import type { AgentState, ReloadView, StatusView } from "../sidecar/admin-operations.ts";
+import { assertBundles } from "./access-bundles.ts";
 import type { AgentPorts } from "./agent-ports.ts";
 import type { AgentConfig, LoadedConfig } from "./config.ts";
 import { buildInbound, type Inbound } from "./inbound.ts";
@@ -87,7 +88,11 @@ export class Agent implements AsyncDisposable {
     this.#reloader = new Reloader(loaded, {
       log: ports.log.log,
       notifier: ports.notifier,
-      readAgain: ports.readAgain,
+      readAgain: async () => {
+        const fresh = await ports.readAgain();
+        await assertBundles(fresh.config, ports.files);
+        return fresh;
+      },
       apply: (config) => {
         ports.log.setLevel(config.log.level);
         rooms.outbound.registry.replace(staticRegistry(config));

@@ -7,6 +7,7 @@ import type { Principal } from "../base/principal.ts";
 import type { Decision, Policy, Standing, Target } from "./policy.ts";
 
 export class PolicyInForce implements Policy {
+  readonly #listeners: (() => void)[] = [];
   #policy: Policy;
 
   constructor(policy: Policy) {
@@ -19,6 +20,11 @@ export class PolicyInForce implements Policy {
 
   replace(policy: Policy): void {
     this.#policy = policy;
+    for (const listener of this.#listeners) listener();
+  }
+
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
   }
 
   decide(principal: Principal, target: Target): Decision {

@@ -43,6 +43,8 @@ export interface Policy {
   /** The same question gets the same object while the policy stands. Never throws. */
   decide(principal: Principal, target: Target): Decision;
   standingOf(principal: Principal): Standing;
+  /** Calls `listener` whenever decisions may be others than before; a policy without it never changes. */
+  onChange?(listener: () => void): void;
 }
 
 /** `service/Handler.Method`, as rules and logs write it. */

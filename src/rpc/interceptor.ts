@@ -19,9 +19,17 @@ export interface CallOutcome {
   readonly replyBytes: number;
 }
 
+/** A stream whose handler runs. */
+export interface OpenStream extends Call {
+  /** Ends it with an error, for the peer and for the handler. */
+  refuse(error: AgentError): unknown;
+}
+
 export interface Interceptor {
   readonly name: string;
   before?(call: Call): Verdict | Promise<Verdict>;
+  /** Runs when every interceptor has let a stream begin; `after` follows. Must not throw. */
+  opened?(stream: OpenStream): void;
   /** Runs once for every call that an interceptor's `before` could see, also for refused ones. Must not throw. */
   after?(call: Call, outcome: CallOutcome): void;
 }

@@ -58,6 +58,31 @@ class Peer implements Disposable {
     return error === undefined ? { code: 200, detail: "" } : (JSON.parse(error) as Answer);
   }
 
+  /** Opens a stream; what comes back on it is collected. */
+  openStream(endpoint: string): { readonly texts: string[] } {
+    const texts: string[] = [];
+    this.#socket.on("data", (chunk) => texts.push(String(chunk)));
+    const lines = [
+      "POST / HTTP/1.1",
+      "Host: x",
+      "Content-Type: application/json",
+      "Micro-Service: microedge",
+      `Micro-Endpoint: ${endpoint}`,
+      "Micro-Id: 7",
+      "Micro-Stream: s1",
+    ];
+    for (const body of ["{}", '{"text":"first"}']) {
+      this.#socket.write(`${lines.join("\r\n")}\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    }
+    return { texts };
+  }
+
+  /** Resolves with the first thing that comes from now on. */
+  async next(): Promise<string> {
+    const [chunk] = (await once(this.#socket, "data")) as [Uint8Array];
+    return String(chunk);
+  }
+
   async code(endpoint: string): Promise<number> {
     return (await this.ask(endpoint)).code;
   }
@@ -121,6 +146,24 @@ suite("a running agent's policy", () => {
     await ground.configure(`${RPC}${ECHO_ROLE}${peer("other")}`);
     assert.deepEqual((await agent.reload()).applied, ["acl.peer"]);
     assert.deepEqual(await both(), [403, 200]);
+  });
+
+  test("a stream that is open ends when the new policy does not allow it, and only then", async () => {
+    const role = '[[acl.role]]\nname = "reader"\nallow = ["microedge/Agent.EchoStream"]\n';
+    await using ground = await makeGround(`${RPC}${role}${peer("backend")}${peer("other")}`);
+    await using agent = await ground.start();
+    using backend = await Peer.connect(ground, agent.listen, "backend");
+    using other = await Peer.connect(ground, agent.listen, "other");
+    const streams = [backend.openStream("Agent.EchoStream"), other.openStream("Agent.EchoStream")];
+    for (const echo of await Promise.all([backend.next(), other.next()])) {
+      assert.match(echo, /"first"/);
+    }
+    const ended = backend.next();
+    await ground.configure(`${RPC}${role}${peer("other")}`);
+    await agent.reload();
+    assert.match(await ended, /Micro-Error: .*"code":403.*this peer has none here/);
+    assert.equal(await other.code("Agent.EchoStream"), 400, "the connection of the other is well");
+    assert.doesNotMatch(streams[1]?.texts.join("") ?? "", /"code":403/);
   });
 
   test("a pattern that gives nothing is a warning at start and on reload", async () => {
@@ -187,8 +230,8 @@ suite("a running agent's policy", () => {
     assert.equal(await pump.code("Agent.Echo"), 200);
 
     await ground.configure(`${own}${domain.replace("partner.crt", "gone.crt")}${rule}`);
-    await assert.rejects(agent.reload(), /acl\.trust_domain partner\.org: .*gone\.crt/);
-    assert.equal(await pump.code("Agent.Echo"), 200, "the old bundle stays in force");
+    await assert.rejects(agent.reload(), /acl\.trust_domain\[0\]\.ca can't be used: .*gone\.crt/);
+    assert.equal(await pump.code("Agent.Echo"), 200, "old policy and bundle stay in force");
 
     await ground.configure(own);
     await agent.reload();

@@ -200,6 +200,7 @@ export class StreamCall extends InboundCall implements Receiver, Holder {
     }
     if (this.deadlineAt !== undefined) this.host.noticeDue(this.deadlineAt);
     this.host.workChanged();
+    for (const interceptor of this.host.context.interceptors) interceptor.opened?.(this);
     // #run never rejects: every outcome ends in #end.
     void this.#run();
   }

@@ -3,10 +3,13 @@
  */
 import type { ConfigPlace, LoadedConfig } from "../agent/config.ts";
 import { ConfigError } from "../agent/config-problem.ts";
-import { readTextFile } from "../host/text-file.ts";
+import { readBoundedTextFile } from "../host/text-file.ts";
 import { AdminClient } from "../sidecar/admin-client.ts";
 import type { Report } from "./report.ts";
 import type { Terminal } from "./terminal.ts";
+
+/** Four bytes for each character that a configuration may have. */
+const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
 
 /** What the configuration takes from this machine. */
 export function configPlace(terminal: Terminal): ConfigPlace {
@@ -15,7 +18,7 @@ export function configPlace(terminal: Terminal): ConfigPlace {
     workingDirectory: terminal.cwd,
     root: terminal.uid === 0,
     nowMs: () => terminal.clock.now(),
-    readText: readTextFile,
+    readText: (path) => readBoundedTextFile(path, MAX_CONFIG_BYTES),
   };
 }
 

@@ -1,6 +1,7 @@
 /**
  * Reading small files that somebody else may replace at any moment (certificates, keys, bundles).
  */
+import { constants } from "node:fs";
 import { open, stat } from "node:fs/promises";
 
 export interface FileState {
@@ -14,7 +15,10 @@ export interface FileState {
 export interface Files {
   /** Rejects with Node's own error (`ENOENT`, `EACCES`, ...). */
   state(path: string): Promise<FileState>;
-  /** Reads the whole file, refusing with `RangeError` when it is larger than `maxBytes`. */
+  /**
+   * Reads the whole file, refusing with `RangeError` when it is larger than `maxBytes`, and with
+   * `TypeError` what is not a file: a pipe or a device would be waited for without end.
+   */
   read(path: string, maxBytes: number): Promise<Uint8Array>;
 }
 
@@ -29,7 +33,10 @@ export const systemFiles: Files = {
     };
   },
   async read(path, maxBytes) {
-    await using file = await open(path, "r");
+    // Without O_NONBLOCK already opening a pipe waits for its writer, and holds a thread meanwhile.
+    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const found = await file.stat();
+    if (!found.isFile() && !found.isDirectory()) throw new TypeError(`${path} is not a file`);
     const bytes = new Uint8Array(maxBytes + 1);
     let length = 0;
     while (length < bytes.length) {

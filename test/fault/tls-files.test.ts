@@ -2,6 +2,7 @@
  * Certificates on a real disk: swapped by symlink, as certificate tools do, while connections are open.
  */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -62,3 +63,46 @@ test("a symlink swap changes the certificate of new connections and drops no ope
     rmSync(dir, { recursive: true });
   }
 });
+
+const NO_FILES = [
+  {
+    why: "a named pipe that nobody writes to",
+    make: (path: string) => execFileSync("mkfifo", [path]),
+  },
+  { why: "a terminal", make: (path: string) => symlinkSync("/dev/ptmx", path) },
+  { why: "an endless device", make: (path: string) => symlinkSync("/dev/zero", path) },
+];
+
+for (const { why, make } of NO_FILES) {
+  test(`${why} in place of a certificate is refused at once, not waited for`, async () => {
+    const pki = await testPki();
+    const dir = mkdtempSync(join(tmpdir(), "tls-files-"));
+    try {
+      const leaf = await pki.issue("one");
+      const paths = { cert: join(dir, "c.pem"), key: join(dir, "k.pem"), ca: join(dir, "ca.pem") };
+      writeFileSync(paths.cert, leaf.certificatePem);
+      writeFileSync(paths.key, leaf.keyPem, { mode: 0o600 });
+      writeFileSync(paths.ca, pki.caPem);
+      const log = new RecordingLog();
+      const options = {
+        paths,
+        reloadIntervalMs: 60_000,
+        files: systemFiles,
+        clock: systemClock,
+        log,
+      };
+      await using source = await openFileSource(options);
+      rmSync(paths.cert);
+      make(paths.cert);
+      const outcome = await source.reload();
+      assert.equal(outcome.kind, "refused");
+      assert.equal(log.of("tls.material.refused").length, 1);
+      assert.match(source.refusal?.[0] ?? "", /^tls\.cert: .*(is not a file|ENOENT|ENXIO)/);
+      rmSync(paths.cert);
+      writeFileSync(paths.cert, leaf.certificatePem);
+      assert.equal((await source.reload()).kind, "unchanged");
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  });
+}

@@ -25,13 +25,17 @@ const MIB = 1024 * 1024;
 const FAR_MS = 1_000;
 const NEAR_MS = 200;
 const NEAR_BYTES = 8 * MIB;
+/** What a closed connection held comes back late or, in small pieces, never: few, then look again. */
 const CLOSED_AT_ONCE = 8;
+const CLOSE_AGAIN_MS = 2_000;
 /** A full collection stops everything for a tenth of a second: seldom, and only above a mark. */
 const COLLECT_AGAIN_MS = 30_000;
 /** Above this the working set of the program is being squeezed out; at rest it is zero. */
 const MANY_FAULTS_PER_SECOND = 50;
 const TELL_FAULTS_AGAIN_MS = 60_000;
-const FAULTS_OVER_MS = 5_000;
+const FAULTS_OVER_MS = 1_000;
+/** Less work means fewer faults; what was given up is taken up again slowly. */
+const THRASHING_LASTS_MS = 3_000;
 
 export class MemoryWatch implements Disposable {
   /** Connections that were closed for want of memory. */
@@ -40,10 +44,12 @@ export class MemoryWatch implements Disposable {
   #timer: Timer | undefined;
   #anon = 0;
   #collectedAt = Number.NEGATIVE_INFINITY;
+  #closedAt = Number.NEGATIVE_INFINITY;
   #faultsAt: number;
   #faults: number;
   #faultsPerSecond = 0;
   #faultsToldAt = Number.NEGATIVE_INFINITY;
+  #thrashedAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: MemoryWatchParts) {
     this.#parts = parts;
@@ -72,17 +78,25 @@ export class MemoryWatch implements Disposable {
   }
 
   #look(): void {
-    const { pressure, figures, clock, closeIdle, open } = this.#parts;
+    const { pressure, figures, clock } = this.#parts;
     const anon = figures.anonymousBytes();
     if (anon === undefined) return;
     this.#anon = anon;
-    if (pressure.measured(anon)) this.#tell();
-    if (pressure.level !== "calm") this.#collect();
-    const surplus = pressure.surplus(open(), CLOSED_AT_ONCE);
-    if (surplus > 0) this.closed += closeIdle(surplus);
     this.#countFaults();
+    const thrashing = clock.monotonicMs() - this.#thrashedAt < THRASHING_LASTS_MS;
+    if (pressure.measured(anon, thrashing)) this.#tell();
+    if (pressure.level !== "calm") this.#collect();
+    this.#closeIdle();
     const near = pressure.marks !== undefined && anon > pressure.marks.refuse - NEAR_BYTES;
     this.#timer = clock.setTimer(near ? NEAR_MS : FAR_MS, () => this.#look());
+  }
+
+  #closeIdle(): void {
+    const { pressure, clock, closeIdle, open } = this.#parts;
+    const surplus = pressure.surplus(open(), CLOSED_AT_ONCE);
+    if (surplus === 0 || clock.monotonicMs() - this.#closedAt < CLOSE_AGAIN_MS) return;
+    this.#closedAt = clock.monotonicMs();
+    this.closed += closeIdle(surplus);
   }
 
   #collect(): void {
@@ -110,6 +124,7 @@ export class MemoryWatch implements Disposable {
     this.#faults = faults;
     this.#faultsAt = now;
     if (this.#faultsPerSecond < MANY_FAULTS_PER_SECOND) return;
+    this.#thrashedAt = now;
     if (now - this.#faultsToldAt < TELL_FAULTS_AGAIN_MS) return;
     this.#faultsToldAt = now;
     log.emit("memory.thrashing", {

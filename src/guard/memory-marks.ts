@@ -1,12 +1,16 @@
 /**
- * Water marks on anonymous memory, which is what a process can't give back: above the first, new
- * connections are refused; above the second, calls are shed, reads before writes; above the third, the
- * longest idle connections are closed. Health checks and admin endpoints are never shed.
+ * Water marks on anonymous memory, which the kernel can't take back. Under strain, new connections are
+ * refused above the first mark, calls are shed above the second, reads before writes, and above the third
+ * the longest idle connections are closed. Health checks and admin endpoints are never shed.
  *
  * Resident memory is no measure: it counts pages of the program file, which the kernel drops at will.
  * It must be able to keep some of them, though. When anonymous memory squeezes them out, every call
  * waits for the disk: the process is alive and of no use long before the kernel kills it. So the marks
  * stand at what the program's working set leaves of the limit.
+ *
+ * Strain is that its pages are read from disk again and again, or that the limit itself is near. Memory
+ * alone does not count: an allocator keeps what a flood made it take, so the marks would shut out
+ * everybody for good when it is long over and nothing is wrong any more.
  */
 import { AgentError } from "../base/errors.ts";
 import type { EndpointKind } from "./endpoint-kind.ts";
@@ -18,6 +22,8 @@ export interface MemoryMarks {
   readonly refuse: number;
   readonly shed: number;
   readonly close: number;
+  /** So near the limit that it is strain by itself. */
+  readonly brink: number;
 }
 
 /** What `status` shows of memory under a limit; bytes, but for the level and the faults. */
@@ -37,6 +43,7 @@ const BELOW_LIMIT: Readonly<Record<keyof MemoryMarks, number>> = {
   refuse: 20 * MIB,
   shed: 17 * MIB,
   close: 15 * MIB,
+  brink: 8 * MIB,
 };
 /** A level ends this far below its mark, or it would flutter. */
 const SLACK = 1 * MIB;
@@ -55,6 +62,7 @@ export function marksFor(limitBytes: number): MemoryMarks {
     refuse: at(BELOW_LIMIT.refuse, 0),
     shed: at(BELOW_LIMIT.shed, 3),
     close: at(BELOW_LIMIT.close, 5),
+    brink: at(BELOW_LIMIT.brink, 8),
   };
 }
 
@@ -75,12 +83,17 @@ export class MemoryPressure {
     return LEVELS[this.#level] ?? "calm";
   }
 
-  /** Takes a measurement. @returns Whether the level changed. */
-  measured(anonBytes: number): boolean {
+  /**
+   * Takes a measurement. @returns Whether the level changed.
+   *
+   * @param thrashing Whether the program's pages are read from disk again and again.
+   */
+  measured(anonBytes: number, thrashing: boolean): boolean {
     if (this.marks === undefined) return false;
-    const { refuse, shed, close } = this.marks;
+    const { refuse, shed, close, brink } = this.marks;
     const before = this.#level;
-    const marks = [refuse, shed, close];
+    const strained = thrashing || anonBytes > brink;
+    const marks = strained ? [refuse, shed, close] : [];
     const above = marks.filter((mark) => anonBytes > mark).length;
     const notYetBelow = marks.filter((mark) => anonBytes > mark - SLACK).length;
     this.#level = Math.max(above, Math.min(before, notYetBelow));

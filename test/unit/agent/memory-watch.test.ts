@@ -43,6 +43,14 @@ class Machine implements Disposable {
     });
   }
 
+  /** Lets time pass with so many page faults in each second. */
+  async pass(seconds: number, faults: number): Promise<void> {
+    for (let second = 0; second < seconds; second++) {
+      this.faults += faults;
+      await this.clock.advance(1_000);
+    }
+  }
+
   get events(): readonly string[] {
     return this.log.lines.map(({ event }) => event);
   }
@@ -68,12 +76,18 @@ suite("memory watch", () => {
   test("says each change of level once, and when it is over", async () => {
     using machine = new Machine();
     machine.watch.start();
+    await machine.pass(2, 200); // thrashing alone is told, but does not refuse anybody
     for (const mib of [45, 45, 48, 30]) {
       machine.anonMib = mib;
-      await machine.clock.advance(1_000);
+      await machine.pass(1, 200);
     }
-    assert.deepEqual(machine.events, ["memory.short", "memory.short", "memory.calm"]);
-    assert.deepEqual(machine.log.lines[1]?.fields, {
+    assert.deepEqual(machine.events, [
+      "memory.thrashing",
+      "memory.short",
+      "memory.short",
+      "memory.calm",
+    ]);
+    assert.deepEqual(machine.log.lines[2]?.fields, {
       anon_bytes: 48 * MIB,
       limit_bytes: 64 * MIB,
       connections: 200,
@@ -86,19 +100,33 @@ suite("memory watch", () => {
     machine.watch.start();
     await machine.clock.advance(2_000);
     assert.equal(machine.collections, 0);
-    machine.anonMib = 45;
+    machine.anonMib = 57;
     await machine.clock.advance(29_000);
     assert.equal(machine.collections, 1);
     await machine.clock.advance(3_000);
     assert.equal(machine.collections, 2);
   });
 
+  test("when the faults have ended everybody is let in again, though memory stays where it is", async () => {
+    using machine = new Machine();
+    machine.anonMib = 48;
+    machine.watch.start();
+    await machine.pass(3, 200);
+    assert.equal(machine.watch.view().level, "shedding");
+    await machine.pass(1, 0);
+    assert.equal(machine.watch.view().level, "shedding", "not at once");
+    await machine.pass(4, 0);
+    assert.equal(machine.watch.view().level, "calm");
+  });
+
   test("above the last mark idle connections are closed, few at a time, until it is enough", async () => {
     using machine = new Machine();
-    machine.anonMib = 50;
+    machine.anonMib = 57;
     machine.watch.start();
     assert.equal(machine.connections, 192);
-    await machine.clock.advance(400);
+    await machine.clock.advance(1_800);
+    assert.equal(machine.connections, 192, "what they held takes a moment to come back");
+    await machine.clock.advance(2_200);
     assert.equal(machine.connections, 176);
     assert.equal(machine.watch.closed, 24);
     machine.anonMib = 40;
@@ -117,10 +145,7 @@ suite("memory watch", () => {
   test("thrashing is told, with its rate, and not again within a minute", async () => {
     using machine = new Machine();
     machine.watch.start();
-    for (let second = 0; second < 30; second++) {
-      machine.faults += 200;
-      await machine.clock.advance(1_000);
-    }
+    await machine.pass(30, 200);
     assert.deepEqual(machine.events, ["memory.thrashing"]);
     assert.ok(machine.watch.view().majorFaultsPerSecond >= 180);
     assert.equal(machine.watch.view().majorFaults, 6_000);
@@ -129,10 +154,7 @@ suite("memory watch", () => {
   test("a few page faults are not thrashing", async () => {
     using machine = new Machine();
     machine.watch.start();
-    for (let second = 0; second < 30; second++) {
-      machine.faults += 10;
-      await machine.clock.advance(1_000);
-    }
+    await machine.pass(30, 10);
     assert.deepEqual(machine.events, []);
     assert.equal(machine.watch.view().majorFaultsPerSecond, 10);
   });

@@ -7,6 +7,7 @@
  * connections, the connection that holds the most. So a peer that hoards never costs another its place.
  */
 import { AgentError } from "../../base/errors.ts";
+import type { Principal } from "../../base/principal.ts";
 
 export interface Holder {
   /** Who is at the other end: what one peer holds by several connections counts together. */
@@ -15,6 +16,11 @@ export interface Holder {
   readonly listens: boolean;
   /** Lets go of what is held; states a smaller number soon. */
   shed(error: AgentError): void;
+}
+
+/** The certificate, or else the host: a peer may have many connections. */
+export function peerKeyOf({ certificate, remote }: Principal): string {
+  return certificate?.fingerprint ?? remote.slice(0, remote.lastIndexOf(":"));
 }
 
 export class BufferBudget {

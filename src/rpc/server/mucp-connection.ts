@@ -14,7 +14,7 @@ import type { PeerConnection } from "../../transport/peer-connection.ts";
 import type { BodyPlan, MessageSink, RequestHead } from "../../wire/mucp/message.ts";
 import { type MessageReader, requestReader } from "../../wire/mucp/message-reader.ts";
 import { CONTINUE } from "../../wire/mucp/message-writer.ts";
-import type { Holder } from "./buffer-budget.ts";
+import { type Holder, peerKeyOf } from "./buffer-budget.ts";
 import type { Due } from "./due-timer.ts";
 import { bug, refusal } from "./failure.ts";
 import { OpenStreams } from "./open-streams.ts";
@@ -24,20 +24,8 @@ import type { Receiver } from "./receiver.ts";
 import { connectionErrorReply } from "./replies.ts";
 import { ReplyOrder } from "./reply-order.ts";
 import { RequestRouter } from "./request-router.ts";
-import type { CallHost, ServerContext } from "./server-context.ts";
-
-/**
- * What a socket holds below us, out of our sight, for each direction that stands still: what is
- * encrypted and not sent yet, what was read before the pause. Measured over 87 connections, rounded down.
- */
-const SOCKET_BYTES = 128 * 1024;
-
-export interface ConnectionOwner {
-  /** New calls are refused while the server drains. */
-  readonly draining: boolean;
-  /** The socket is gone. Called once. */
-  onClosed(connection: MucpConnection): void;
-}
+import type { CallHost, ConnectionOwner, ServerContext } from "./server-context.ts";
+import { SOCKET_BYTES } from "./server-limits.ts";
 
 export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, Holder {
   readonly context: ServerContext;
@@ -63,6 +51,8 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
   #completed = false;
   #inRead = false;
   #paused = false;
+  /** While paused: when to look whether the peer is still there. */
+  #lookAt = 0;
   /** No more requests are read; what is owed is still answered. */
   #finishing = false;
   /** What it sent last is all that there is to read. */
@@ -89,7 +79,7 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
     this.#socket = socket;
     this.#setIdle = peer.setIdle;
     this.#owner = owner;
-    this.peerKey = principal.certificate?.fingerprint ?? hostOf(principal.remote);
+    this.peerKey = peerKeyOf(principal);
     this.outbox = new Outbox(socket, context.clock, () => this.workChanged());
     this.#reader = requestReader(context.limits);
     this.#reading = new ReadingLimits(context.limits, this.nowMs);
@@ -199,6 +189,7 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
     if (!this.#finishing && !this.#paused) this.#checkReading(nowMs);
     this.#order.release();
     this.outbox.uncork();
+    if (this.#paused && nowMs >= this.#lookAt) this.#lookForEnd();
     if (this.outbox.blocked && nowMs >= this.outbox.progressAt + writeTimeoutMs) {
       this.#countRefusal(
         new AgentError("ERR_WIRE_TIMEOUT", `the peer took no answer for ${writeTimeoutMs} ms`),
@@ -213,6 +204,7 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
 
   readonly #onData = (chunk: Uint8Array): void => {
     if (this.#finishing) return;
+    if (this.#paused) this.#socket.pause(); // it looked for the end; the reader keeps what came
     this.#beginRead();
     try {
       this.#reader.push(chunk, this);
@@ -221,6 +213,17 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
     }
     this.#endRead();
   };
+
+  /**
+   * A paused socket says nothing, not even that the peer has gone. One piece is read, and kept; what
+   * has come already is in the way of the end, but must not pile up.
+   */
+  #lookForEnd(): void {
+    const { lookMs, lookBytes } = this.context.limits;
+    const much = this.#reader.buffered > lookBytes;
+    this.#lookAt = this.nowMs + (much ? 12 * lookMs : lookMs);
+    this.#socket.resume();
+  }
 
   /** What the reader kept while we paused comes first; then the socket goes on. */
   #resume(): void {
@@ -265,6 +268,7 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
     } else if (this.#mustPause()) {
       if (!this.#paused) {
         this.#paused = true;
+        this.#lookAt = this.nowMs + this.context.limits.lookMs;
         this.#reader.hold();
         this.#socket.pause();
       }
@@ -289,7 +293,9 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
   }
 
   #noticeLimits(): void {
-    if (!this.#finishing && !this.#paused) this.noticeDue(this.#reading.dueAt(this.busy));
+    if (!this.#finishing) {
+      this.noticeDue(this.#paused ? this.#lookAt : this.#reading.dueAt(this.busy));
+    }
     this.noticeDue(this.#cutAt);
     if (this.outbox.blocked) {
       this.noticeDue(this.outbox.progressAt + this.context.limits.writeTimeoutMs);
@@ -389,9 +395,4 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
     this.context.timer.forget(this);
     this.#owner.onClosed(this);
   };
-}
-
-/** Of `host:port`. */
-function hostOf(remote: string): string {
-  return remote.slice(0, remote.lastIndexOf(":"));
 }

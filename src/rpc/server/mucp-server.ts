@@ -10,8 +10,8 @@ import { BufferBudget } from "./buffer-budget.ts";
 import { identityFields } from "./connection-log.ts";
 import { DueTimer } from "./due-timer.ts";
 import type { EndpointTable } from "./endpoint-table.ts";
-import { type ConnectionOwner, MucpConnection } from "./mucp-connection.ts";
-import type { ServerContext } from "./server-context.ts";
+import { MucpConnection } from "./mucp-connection.ts";
+import type { ConnectionOwner, ServerContext } from "./server-context.ts";
 import { ServerCounters } from "./server-counters.ts";
 import { type ServerLimits, serverLimits } from "./server-limits.ts";
 

@@ -9,6 +9,7 @@ import type { Interceptor } from "../interceptor.ts";
 import type { BufferBudget } from "./buffer-budget.ts";
 import type { DueTimer } from "./due-timer.ts";
 import type { EndpointTable } from "./endpoint-table.ts";
+import type { MucpConnection } from "./mucp-connection.ts";
 import type { Outbox } from "./outbox.ts";
 import type { ServerCounters } from "./server-counters.ts";
 import type { ServerLimits } from "./server-limits.ts";
@@ -41,4 +42,12 @@ export interface CallHost {
   noticeDue(atMs: number): void;
   /** Open work became more or less: reading may have to pause or go on, closing may be due. */
   workChanged(): void;
+}
+
+/** The server, as its connections see it. */
+export interface ConnectionOwner {
+  /** New calls are refused while the server drains. */
+  readonly draining: boolean;
+  /** The socket is gone. Called once. */
+  onClosed(connection: MucpConnection): void;
 }

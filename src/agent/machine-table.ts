@@ -36,6 +36,30 @@ export const PATHS: readonly Place[] = [
     name: "tls.cert, tls.key, tls.ca",
     doc: "Read at start, looked at every `tls.reload_interval_ms`, and on SIGHUP. Never written.",
   },
+  {
+    name: "handlers.module",
+    doc: "Read at start only.",
+  },
+  {
+    name: "/proc/self/task, /proc/self/status, /proc/self/cgroup",
+    doc: "Read: threads and memory of the process, and where its memory limit stands.",
+  },
+  {
+    name: "/sys/fs/cgroup",
+    doc: "Read: the memory limit that systemd or a container sets.",
+  },
+  {
+    name: "/etc/passwd, /run/credentials",
+    doc: "Read by `doctor`: whether the service's user can read the TLS files, and whether systemd hands them over.",
+  },
+  {
+    name: "/usr/local/bin, /usr/bin, /bin",
+    doc: "Where systemd-notify is looked for, when systemd started the agent without PATH.",
+  },
+  {
+    name: "$TMPDIR/microedge-demo-*",
+    doc: "Made and removed by `demo`; without TMPDIR in /tmp.",
+  },
 ];
 
 export const PORTS: readonly Place[] = [
@@ -78,5 +102,10 @@ export const VARIABLES: readonly Place[] = [
     name: "MICROEDGE_NODE",
     doc: "Read by the launcher beside the bundle, which the single executables do without: the Node.js to run, 24 or later.",
   },
+  {
+    name: "PATH",
+    doc: "Where systemd-notify is looked for when systemd started the agent, and Node.js by the launcher.",
+  },
+  { name: "TMPDIR", doc: "`demo`: where its directory is made." },
   { name: "NO_COLOR, TERM", doc: "NO_COLOR not empty, or TERM=dumb: no colours on a terminal." },
 ];

@@ -17,6 +17,11 @@ export interface Concurrency {
 export interface OccupyingCall {
   readonly endpoint: string;
   readonly kind: EndpointKind;
+  /**
+   * Ours: whose call it is, while it is in progress. Not in a map of calls: V8 makes a new table every
+   * few entries, and an old one, dead but not yet collected, keeps every call that came after it.
+   */
+  occupiedBy?: PeerUse | undefined;
 }
 
 /** Share of `maxCalls` that calls of a kind may fill. */
@@ -32,7 +37,7 @@ export class InFlight {
   /** Refused because the agent was full, and because the peer had its share. */
   shed = 0;
   refusedPerPeer = 0;
-  readonly #calls = new Map<OccupyingCall, PeerUse>();
+  #size = 0;
   #limits: Concurrency;
 
   constructor(limits: Concurrency) {
@@ -48,7 +53,7 @@ export class InFlight {
   }
 
   get size(): number {
-    return this.#calls.size;
+    return this.#size;
   }
 
   /** Why a call may not begin: `ERR_RATE_LIMITED` (429) or `ERR_RPC_OVERLOADED` (503). */
@@ -61,7 +66,7 @@ export class InFlight {
       });
     }
     const share = call.endpoint === HEALTH_ENDPOINT ? 1 : SHARES[call.kind];
-    if (this.#calls.size < Math.ceil(maxCalls * share)) return undefined;
+    if (this.#size < Math.ceil(maxCalls * share)) return undefined;
     this.shed++;
     return new AgentError("ERR_RPC_OVERLOADED", "the agent has too many calls in progress", {
       fields: { limit: "max_calls", retry_after_ms: AGENT_RETRY_MS },
@@ -69,15 +74,17 @@ export class InFlight {
   }
 
   enter(call: OccupyingCall, peer: PeerUse): void {
-    this.#calls.set(call, peer);
+    call.occupiedBy = peer;
     peer.inFlight++;
+    this.#size++;
   }
 
   /** For a call that never entered, nothing. */
   leave(call: OccupyingCall): void {
-    const peer = this.#calls.get(call);
+    const peer = call.occupiedBy;
     if (peer === undefined) return;
-    this.#calls.delete(call);
+    call.occupiedBy = undefined;
     peer.inFlight--;
+    this.#size--;
   }
 }

@@ -6,6 +6,7 @@ import type { AgentError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Principal } from "../../base/principal.ts";
 import type { EndpointKind } from "../../guard/endpoint-kind.ts";
+import type { PeerUse } from "../../guard/peer-ledger.ts";
 import type { Codec, Envelope } from "../../wire/codec/codec.ts";
 import type { RequestMeta } from "../../wire/mucp/request.ts";
 import type { Call } from "../call.ts";
@@ -23,6 +24,8 @@ export abstract class InboundCall implements Call {
   readonly id: string;
   readonly metadata: ReadonlyMap<string, string>;
   readonly deadlineAt: number | undefined;
+  /** The limiter's; here, so that every call has the same shape. */
+  occupiedBy: PeerUse | undefined;
 
   protected readonly host: CallHost;
   protected readonly meta: RequestMeta;

@@ -18,6 +18,8 @@ export interface Seat {
   since: number;
   /** From this machine: may take places that are kept from everybody else. */
   readonly local?: boolean;
+  /** Ours: when it became idle, as a number that grows; absent while it is not. */
+  idleSince?: number | undefined;
 }
 
 export interface AdmissionLimits {
@@ -43,8 +45,8 @@ export class Admission<S extends Seat> {
     shaking: new Set(),
     established: new Set(),
   };
-  /** Established and without a call; longest idle first. */
-  readonly #idle = new Set<S>();
+  /** Grows with each peer that becomes idle. */
+  #idleCount = 0;
 
   constructor(limits: AdmissionLimits) {
     this.#limits = limits;
@@ -106,7 +108,7 @@ export class Admission<S extends Seat> {
   establish(seat: S, nowMs: number): { readonly evict: S | undefined } | undefined {
     let evict: S | undefined;
     if (this.count("established") >= this.#open(seat, this.#limits.maxConnections)) {
-      evict = first(this.#idle);
+      evict = this.#longestIdle();
       if (evict === undefined) return undefined;
       this.leave(evict);
     }
@@ -116,20 +118,32 @@ export class Admission<S extends Seat> {
 
   /** The longest idle peer, which leaves; `undefined` when all have calls. */
   takeIdle(): S | undefined {
-    const seat = first(this.#idle);
+    const seat = this.#longestIdle();
     if (seat !== undefined) this.leave(seat);
     return seat;
   }
 
-  /** Says whether an established peer has no call in flight. */
+  /**
+   * Says whether an established peer has no call in flight. Every call passes here: a number costs it
+   * nothing, while a set in order of idling would make a new table every few calls.
+   */
   setIdle(seat: S, idle: boolean): void {
-    this.#idle.delete(seat);
-    if (idle && this.#stages.established.has(seat)) this.#idle.add(seat);
+    seat.idleSince = idle ? ++this.#idleCount : undefined;
   }
 
   leave(seat: S): void {
     this.#stages[seat.stage].delete(seat);
-    this.#idle.delete(seat);
+  }
+
+  #longestIdle(): S | undefined {
+    let longest: S | undefined;
+    let since = Number.POSITIVE_INFINITY;
+    for (const seat of this.#stages.established) {
+      if (seat.idleSince === undefined || seat.idleSince >= since) continue;
+      longest = seat;
+      since = seat.idleSince;
+    }
+    return longest;
   }
 
   /** Of `places`, those that are open to this seat. */

@@ -62,6 +62,7 @@ export function buildInbound(
     table,
     interceptors: interceptorsInOrder({
       clock,
+      log,
       pressure,
       limiter: limits.calls,
       policy: access.policy,

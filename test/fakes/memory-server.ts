@@ -140,7 +140,8 @@ export class MemoryServer {
       serviceName: "microedge",
       table,
       interceptors:
-        interceptors ?? interceptorsInOrder({ clock, limiter: unlimited, policy: defaultPolicy }),
+        interceptors ??
+        interceptorsInOrder({ clock, log, limiter: unlimited, policy: defaultPolicy }),
       clock,
       random: new FakeRandom(),
       log,

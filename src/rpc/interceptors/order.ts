@@ -2,6 +2,7 @@
  * The one order of interceptors: log, deadline, shed, rate limit, authorize. Log sees everything; a
  * call without time left costs nothing more; a flood is cut before decisions are made about it.
  */
+import type { Logger } from "../../base/log.ts";
 import type { Audit } from "../../guard/audit.ts";
 import type { MemoryPressure } from "../../guard/memory-marks.ts";
 import type { Policy } from "../../guard/policy.ts";
@@ -15,6 +16,7 @@ import { shed } from "./shed.ts";
 
 export interface InterceptorParts {
   readonly clock: Clock;
+  readonly log: Logger;
   /** `undefined`: no call is shed for want of memory. */
   readonly pressure?: MemoryPressure | undefined;
   readonly limiter: RateLimiter;
@@ -25,7 +27,7 @@ export interface InterceptorParts {
 
 export function interceptorsInOrder(parts: InterceptorParts): readonly Interceptor[] {
   return [
-    logCalls(),
+    logCalls(parts.log),
     deadline(parts.clock),
     ...(parts.pressure === undefined ? [] : [shed(parts.pressure)]),
     rateLimit(parts.limiter),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { AgentError, isAgentError } from "#src/base/errors.ts";
-import type { LogLevel } from "#src/base/log.ts";
+import { type LogLevel, SILENT } from "#src/base/log.ts";
 import { defaultPolicy } from "#src/guard/default-policy.ts";
 import type { Call } from "#src/rpc/call.ts";
 import { authorize } from "#src/rpc/interceptors/authorize.ts";
@@ -40,7 +40,12 @@ function call(over: Partial<Call> = {}): Call {
 
 suite("the order of interceptors", () => {
   test("is log, deadline, rate limit, authorize", () => {
-    const parts = { clock: new FakeClock(), limiter: unlimited, policy: defaultPolicy };
+    const parts = {
+      clock: new FakeClock(),
+      log: SILENT,
+      limiter: unlimited,
+      policy: defaultPolicy,
+    };
     assert.deepEqual(
       interceptorsInOrder(parts).map(({ name }) => name),
       ["log", "deadline", "rate-limit", "authorize"],
@@ -63,7 +68,10 @@ suite("the order of interceptors", () => {
         return { ...DENIED };
       },
     };
-    const verdict = admit(interceptorsInOrder({ clock: new FakeClock(), limiter, policy }), call());
+    const verdict = admit(
+      interceptorsInOrder({ clock: new FakeClock(), log: SILENT, limiter, policy }),
+      call(),
+    );
     assert.equal(verdict, limited);
     assert.deepEqual(asked, ["limiter"]);
   });
@@ -78,7 +86,10 @@ suite("the order of interceptors", () => {
         return { ...DENIED };
       },
     };
-    const verdict = admit(interceptorsInOrder({ clock: new FakeClock(), limiter, policy }), call());
+    const verdict = admit(
+      interceptorsInOrder({ clock: new FakeClock(), log: SILENT, limiter, policy }),
+      call(),
+    );
     assert.deepEqual(asked, []);
     assert.ok(isAgentError(await verdict, "ERR_ACL_DENIED"));
     assert.deepEqual(asked, ["policy"]);
@@ -129,14 +140,14 @@ suite("log", () => {
   ] as const satisfies readonly { level: LogLevel; lines: number }[]) {
     test(`at ${level}: ${lines} lines a call`, () => {
       const log = new RecordingLog(level);
-      logCalls().after?.(call({ log, id: "7" }), outcome);
+      logCalls(log).after?.(call({ log, id: "7" }), outcome);
       assert.equal(log.lines.length, lines);
     });
   }
 
   test("a line has numbers and names, nothing of the body", () => {
     const log = new RecordingLog();
-    logCalls().after?.(call({ log, id: "7" }), outcome);
+    logCalls(log).after?.(call({ log, id: "7" }), outcome);
     assert.deepEqual(log.of("rpc.call"), [
       {
         call_id: "7",

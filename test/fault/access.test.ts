@@ -206,6 +206,21 @@ suite("a running agent's policy", () => {
     assert.equal((await ground.event("audit.policy"))["peers"], 1);
   });
 
+  test("a new policy is written down, and who reads under it", async () => {
+    await using ground = await makeGround(`${RPC}${ECHO_ROLE}${peer("backend")}`);
+    await using agent = await ground.start();
+    using backend = await Peer.connect(ground, agent.listen, "backend");
+    const count = (name: string): number => ground.log.filter(({ event }) => event === name).length;
+    await backend.code("Agent.Echo");
+    await agent.reload();
+    await backend.code("Agent.Echo");
+    assert.deepEqual([count("audit.allowed"), count("audit.policy")], [1, 1], "nothing changed");
+    await ground.configure(`${RPC}${ECHO_ROLE}${peer("backend")}${peer("other")}`);
+    await agent.reload();
+    await backend.code("Agent.Echo");
+    assert.deepEqual([count("audit.allowed"), count("audit.policy")], [2, 2]);
+  });
+
   test("a partner's bundle: taken on reload, its CN is another than ours, and gone with the policy", async () => {
     await using ground = await makeGround(`${RPC}${ECHO_ROLE}${peer("microedge")}`);
     const { testPki } = await import("../fakes/certificates.ts");

@@ -98,21 +98,20 @@ suite("placing a leaf", () => {
       assert.deepEqual(placeLeaf(leaf, domains, at), placed));
   }
 
-  test("many namesakes in a bundle cost a bounded number of signatures", async () => {
+  test("authorities that claim to be the issuer cost a bounded number of signatures", async () => {
     const many = await Promise.all(Array.from({ length: 60 }, () => testPki("Own CA", now)));
     const domains = [domain("", ...many.map(({ caPem }) => caPem)), domain("p", own.caPem)];
     let checks = 0;
-    const counted = {
-      ...ownLeaf,
-      x509: {
-        checkIssued: (issuer: never) => ownLeaf.x509.checkIssued(issuer),
-        verify: (key: never) => {
-          checks += 1;
-          return ownLeaf.x509.verify(key);
-        },
-      } as unknown as typeof ownLeaf.x509,
+    // key identifiers tell real namesakes apart; these claim to fit
+    const x509 = {
+      checkIssued: () => true,
+      verify: () => {
+        checks += 1;
+        return false;
+      },
     };
-    assert.deepEqual(placeLeaf(counted, domains, now), ["p"]);
-    assert.ok(checks > 0 && checks <= 64, `${checks} signatures`);
+    const leaf = { ...ownLeaf, x509: x509 as unknown as typeof ownLeaf.x509 };
+    assert.deepEqual(placeLeaf(leaf, domains, now), []);
+    assert.equal(checks, 32 + 1);
   });
 });

@@ -47,7 +47,7 @@ export async function startAgent(
   const outbound = buildOutbound(loaded.config, ports, source);
   running.use(outbound);
   const inbound = buildInbound(loaded.config, ports, source);
-  const modules = await inbound.loadHandlers(outbound.client);
+  const modules = await inbound.loadHandlers(outbound.client, signal);
   inbound.access.announce();
   inbound.limits.announce();
   running.use(inbound.access);

@@ -32,7 +32,7 @@ export interface Inbound {
   readonly limits: Limits;
   readonly memory: MemoryWatch;
   /** Loads `[[handlers]]`; before the listener starts. @throws AgentError `ERR_HANDLER_MODULE`. */
-  loadHandlers(client: Client): Promise<readonly LoadedModule[]>;
+  loadHandlers(client: Client, signal: AbortSignal): Promise<readonly LoadedModule[]>;
 }
 
 /** Builds and starts nothing. @param source `undefined` with `rpc.insecure_plaintext`. */
@@ -112,8 +112,15 @@ export function buildInbound(
     access,
     limits,
     memory,
-    loadHandlers: (client) =>
-      loadHandlerModules(config.handlers, { table, serviceName: service.name, client, log }),
+    loadHandlers: (client, signal) =>
+      loadHandlerModules(config.handlers, {
+        table,
+        serviceName: service.name,
+        client,
+        clock,
+        log,
+        signal,
+      }),
   };
 }
 

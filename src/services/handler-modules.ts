@@ -8,6 +8,7 @@
 import { pathToFileURL } from "node:url";
 import { AgentError, errorText, isAgentError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import type { Clock } from "../host/clock.ts";
 import type { EndpointTable } from "../rpc/server/endpoint-table.ts";
 import { type HandlerClient, handlerSdk } from "./handler-sdk.ts";
 
@@ -30,12 +31,19 @@ export interface HandlerModuleParts {
   /** The agent's own service name. */
   readonly serviceName: string;
   readonly client: HandlerClient;
+  readonly clock: Clock;
   readonly log: Logger;
+  /** Gives loading up: a module may wait for something that never comes. */
+  readonly signal: AbortSignal;
 }
+
+/** How long one module may take: it may read files and ask a service, on a slow card and a slow line. */
+const LOAD_LIMIT_MS = 30_000;
 
 /**
  * Loads and registers, in order.
  *
+ * @throws The reason of `signal`.
  * @throws AgentError `ERR_HANDLER_MODULE` naming the module and, where there is one, the endpoint.
  */
 export async function loadHandlerModules(
@@ -44,7 +52,7 @@ export async function loadHandlerModules(
 ): Promise<readonly LoadedModule[]> {
   const loaded: LoadedModule[] = [];
   for (const each of modules) {
-    const done = await load(each, parts);
+    const done = await inTime(load(each, parts), each.module, parts);
     parts.log.emit("handlers.loaded", {
       module: done.module,
       service: done.service,
@@ -53,6 +61,28 @@ export async function loadHandlerModules(
     loaded.push(done);
   }
   return loaded;
+}
+
+/** What `work` comes to later, nobody learns. */
+async function inTime<T>(
+  work: Promise<T>,
+  module: string,
+  { clock, signal }: HandlerModuleParts,
+): Promise<T> {
+  const over = Promise.withResolvers<never>();
+  const giveUp = (): void => over.reject(signal.reason);
+  if (signal.aborted) giveUp();
+  signal.addEventListener("abort", giveUp, { once: true });
+  const timer = clock.setTimer(LOAD_LIMIT_MS, () => {
+    const waits = "something that it awaits, at its top or in register(), does not come";
+    over.reject(fault(module, `is not loaded after ${LOAD_LIMIT_MS / 1000} s: ${waits}`));
+  });
+  try {
+    return await Promise.race([work, over.promise]);
+  } finally {
+    timer.cancel();
+    signal.removeEventListener("abort", giveUp);
+  }
 }
 
 async function load(

@@ -29,9 +29,10 @@ async function peerOf(page: string, modules: number): Promise<RawPeer> {
     writeFileSync(module, source);
     return { module, service: undefined };
   });
-  const { table, log } = memory;
+  const { table, log, clock } = memory;
   const client = {} as HandlerClient;
-  await loadHandlerModules(files, { table, serviceName: "microedge", client, log });
+  const { signal } = new AbortController();
+  await loadHandlerModules(files, { table, serviceName: "microedge", client, clock, log, signal });
   return memory.connect();
 }
 

@@ -35,13 +35,10 @@ async function load(
   ...modules: HandlerModule[]
 ): Promise<{ memory: MemoryServer; peer: RawPeer; loaded: readonly LoadedModule[] }> {
   const memory = new MemoryServer();
-  const { table, log } = memory;
-  const loaded = await loadHandlerModules(modules, {
-    table,
-    serviceName: "microedge",
-    client,
-    log,
-  });
+  const { table, log, clock } = memory;
+  const { signal } = new AbortController();
+  const parts = { table, serviceName: "microedge", client, clock, log, signal };
+  const loaded = await loadHandlerModules(modules, parts);
   return { memory, peer: memory.connect(), loaded };
 }
 
@@ -226,6 +223,32 @@ suite("a handler module that can't be used stops the start and is named", () => 
 
   test("a file that is not there", () =>
     assert.rejects(load({ module: join(directory, "none.mjs"), service: undefined }), /none\.mjs/));
+
+  for (const { why, source } of [
+    { why: "at its top", source: `await new Promise(() => {});\n${registering("")}` },
+    { why: "in register()", source: "export const register = () => new Promise(() => {})" },
+  ]) {
+    test(`one that waits for ever ${why}: time runs out, or the start is given up`, async () => {
+      const modules = [{ module: moduleOf(source), service: undefined }];
+      const { table, log, clock } = new MemoryServer();
+      const stop = new AbortController();
+      const parts = { table, serviceName: "microedge", client, clock, log, signal: stop.signal };
+      const late = loadHandlerModules(modules, parts);
+      await clock.advance(29_999);
+      const stopped = loadHandlerModules(modules, parts);
+      stop.abort(new Error("stopped by SIGTERM"));
+      await assert.rejects(stopped, /stopped by SIGTERM/);
+      await assert.rejects(late, /stopped by SIGTERM/);
+
+      const { signal } = new AbortController();
+      const waiting = loadHandlerModules(modules, { ...parts, signal });
+      await clock.advance(30_000);
+      await assert.rejects(waiting, {
+        code: "ERR_HANDLER_MODULE",
+        message: /module-\d+\.mjs: is not loaded after 30 s: something that it awaits/,
+      });
+    });
+  }
 
   test("an endpoint registered after register() is refused", async () => {
     const key = `late${count}`;

@@ -13,7 +13,11 @@ export const LIMITS_ROWS = {
     "Inbound connections open at once. More than fit below the memory limit are allowed, with a warning.",
     { defaultDoc: "200, or as many as fit below memory_limit_mib, if that is fewer" },
   ),
-  max_handshakes: row(integer(1, 1_000), 16, "TLS handshakes in progress at once."),
+  max_handshakes: row(
+    integer(1, 1_000),
+    4,
+    "TLS handshakes in progress at once; up to 60 more connections wait for their turn, the rest is reset.",
+  ),
   per_address: row(
     rateLimit("connections"),
     undefined,

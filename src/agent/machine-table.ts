@@ -53,6 +53,14 @@ export const PATHS: readonly Place[] = [
     doc: "Read by `doctor`: whether the service's user can read the TLS files, and whether systemd hands them over.",
   },
   {
+    name: "/proc/self/status, /proc/self/cgroup, /sys/fs/cgroup",
+    doc: "Read by the agent: how much memory it has and how much it may have.",
+  },
+  {
+    name: "/sys/dev/block, /sys/class/bdi",
+    doc: "Read by `doctor`: how far the disk that holds the program reads ahead.",
+  },
+  {
     name: "/usr/local/bin, /usr/bin, /bin",
     doc: "Where systemd-notify is looked for, when systemd started the agent without PATH.",
   },

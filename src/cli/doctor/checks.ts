@@ -5,9 +5,11 @@ import { AGENT_CHECKS } from "./agent-checks.ts";
 import { CERTIFICATE_CHECKS } from "./certificate-checks.ts";
 import type { Check } from "./check.ts";
 import { CONFIGURATION_CHECKS } from "./configuration-checks.ts";
+import { MEMORY_CHECKS } from "./memory-checks.ts";
 
 export const CHECKS: readonly Check[] = [
   ...CONFIGURATION_CHECKS,
   ...CERTIFICATE_CHECKS,
   ...AGENT_CHECKS,
+  ...MEMORY_CHECKS,
 ];

@@ -3,6 +3,7 @@
  * not be found out is a {@link Missing} with its reason.
  */
 import type { LoadedConfig } from "../../agent/config.ts";
+import type { ReadAhead } from "../../host/read-ahead.ts";
 import type { TrustBundle } from "../../identity/trust-bundle.ts";
 import type { Certificate } from "../../identity/x509/certificate.ts";
 import type { StatusView } from "../../sidecar/admin-operations.ts";
@@ -65,5 +66,7 @@ export interface Facts {
   readonly socket: Fact<PathFact>;
   readonly handlers: readonly { readonly module: string; readonly file: Fact<PathFact> }[];
   readonly agent: Fact<StatusView>;
+  /** Of the device that holds this program. */
+  readonly readAhead: Fact<ReadAhead>;
   readonly handshake: Fact<HandshakeFact>;
 }

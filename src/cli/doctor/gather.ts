@@ -7,6 +7,7 @@ import { type LoadedConfig, SYSTEM_CONFIG_PATH } from "../../agent/config.ts";
 import { BUILD } from "../../base/build.ts";
 import { type AgentError, errorText, isAgentError } from "../../base/errors.ts";
 import { systemFiles } from "../../host/files.ts";
+import { readAheadOf } from "../../host/read-ahead.ts";
 import { readTextFile } from "../../host/text-file.ts";
 import { splitPem } from "../../identity/pem.ts";
 import { parseTrustBundle } from "../../identity/trust-bundle.ts";
@@ -52,6 +53,7 @@ export async function gatherFacts(
     socketDirectory,
     handlers: await handlersOf(loaded),
     agent,
+    readAhead: await attempt(() => readAheadOf(process.execPath)),
     handshake: await attemptWith(agent, (status) =>
       attemptWith(loaded, (configuration) => {
         const leaf = isMissing(chain) ? undefined : chain[0];

@@ -61,7 +61,8 @@ async function factsWith(leaf: Issued, above = ""): Promise<Facts> {
     socketDirectory: path("", 0o755, "directory"),
     socket: path("control.sock", 0o600, "socket"),
     handlers: [],
-    agent: STATUS,
+    agent: { ...STATUS, memory: { ...STATUS.memory, limit: 64 * 1024 * 1024 } },
+    readAhead: { device: "179:0", kib: 128, setting: "/sys/dev/block/179:0/queue/read_ahead_kb" },
     handshake: { address: "127.0.0.1:40001", good: true, words: "TLS 1.3", fix: undefined },
   };
 }
@@ -98,6 +99,9 @@ test("ids are unique, stable in form, and needed ones come first", () => {
     "agent.state",
     "listener.reachable",
     "agent.memory",
+    "storage.read-ahead",
+    "limits.memory",
+    "agent.thrashing",
   ]) {
     assert.ok(seen.has(id), id);
   }
@@ -507,6 +511,48 @@ const rows: readonly Row[] = [
     says: /refused/,
     why: "a firewall",
     make: () => ({ handshake: { address: "a:1", good: false, words: "refused", fix: undefined } }),
+  },
+  {
+    id: "storage.read-ahead",
+    result: "warn",
+    says: /8192 KiB on device 8:0/,
+    why: "read-ahead of a server",
+    make: () => ({ readAhead: { device: "8:0", kib: 8192, setting: "/sys/x" } }),
+  },
+  {
+    id: "storage.read-ahead",
+    result: "skipped",
+    says: /no read-ahead is known/,
+    why: "the program lies in memory",
+    make: () => ({ readAhead: { missing: "no read-ahead is known for it", code: undefined } }),
+  },
+  {
+    id: "limits.memory",
+    result: "warn",
+    says: /need a memory limit of 54 MiB, and it is 48 MiB/,
+    why: "the unit allows too little",
+    make: () => ({
+      agent: { ...STATUS, memory: { ...STATUS.memory, limit: 48 * 1024 * 1024 } },
+    }),
+  },
+  {
+    id: "limits.memory",
+    result: "skipped",
+    says: /no memory limit is known/,
+    why: "nothing limits the agent",
+    make: () => ({ agent: STATUS }),
+  },
+  {
+    id: "agent.thrashing",
+    result: "warn",
+    says: /900 page faults a second, memory is shedding/,
+    why: "its pages are pushed out",
+    make: () => ({
+      agent: {
+        ...STATUS,
+        memory: { ...STATUS.memory, level: "shedding", majorFaultsPerSecond: 900 },
+      },
+    }),
   },
   {
     id: "agent.memory",

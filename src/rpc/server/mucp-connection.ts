@@ -158,7 +158,7 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
 
   onHead(head: RequestHead): BodyPlan {
     if (this.#finishing) return "discard";
-    const receiver = this.#router.route(head);
+    const receiver = this.#router.route(head, this.#peerGone);
     this.#receiver = receiver;
     const { plan } = receiver;
     if (head.expectContinue) {
@@ -204,7 +204,7 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
 
   readonly #onData = (chunk: Uint8Array): void => {
     if (this.#finishing) return;
-    if (this.#paused) this.#socket.pause(); // it looked for the end; the reader keeps what came
+    if (this.#paused && this.#keptMuch()) this.#socket.pause(); // see `#lookForEnd`
     this.#beginRead();
     try {
       this.#reader.push(chunk, this);
@@ -215,14 +215,16 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
   };
 
   /**
-   * A paused socket says nothing, not even that the peer has gone. One piece is read, and kept; what
-   * has come already is in the way of the end, but must not pile up.
+   * A paused socket says nothing, not even that the peer has gone. So it is read, but not for long.
    */
   #lookForEnd(): void {
-    const { lookMs, lookBytes } = this.context.limits;
-    const much = this.#reader.buffered > lookBytes;
-    this.#lookAt = this.nowMs + (much ? 12 * lookMs : lookMs);
+    const { lookMs } = this.context.limits;
+    this.#lookAt = this.nowMs + (this.#keptMuch() ? 12 * lookMs : lookMs);
     this.#socket.resume();
+  }
+
+  #keptMuch(): boolean {
+    return this.#reader.buffered > this.context.limits.lookBytes;
   }
 
   /** What the reader kept while we paused comes first; then the socket goes on. */

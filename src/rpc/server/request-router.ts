@@ -39,7 +39,8 @@ export class RequestRouter {
     this.#server = server;
   }
 
-  route(head: RequestHead): Receiver {
+  /** @param peerGone Nobody takes an answer: only streams that are open still get their messages. */
+  route(head: RequestHead, peerGone: boolean): Receiver {
     const meta = readRequest(head);
     const { streamId = "" } = meta;
     const open = this.#streams.get(streamId);
@@ -55,7 +56,7 @@ export class RequestRouter {
       case "event":
         return this.#event(meta);
       default:
-        return this.#streams.isOver(streamId) ? NOBODY : this.#call(meta);
+        return peerGone || this.#streams.isOver(streamId) ? NOBODY : this.#call(meta);
     }
   }
 

@@ -16,8 +16,9 @@ export interface ServerLimits extends MessageLimits {
   /** A peer that takes none of what we write for so long is gone. */
   readonly writeTimeoutMs: number;
   /**
-   * While reading is paused: how often to look whether the peer is still there; a twelfth as often
-   * once more than `lookBytes` have been read on the way.
+   * While reading is paused: how often to look whether the peer is still there. Once more than
+   * `lookBytes` were read on the way, a twelfth as often, and one piece at a time. More than
+   * {@link SOCKET_BYTES}, or only those would be seen.
    */
   readonly lookMs: number;
   readonly lookBytes: number;
@@ -58,7 +59,7 @@ export const DEFAULT_SERVER_LIMITS: ServerLimits = {
   idleTimeoutMs: 600_000,
   writeTimeoutMs: 30_000,
   lookMs: 5_000,
-  lookBytes: 128 * 1024,
+  lookBytes: 256 * 1024,
   lingerMs: 2_000,
   finishMs: 10_000,
   maxPendingCalls: 64,

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { isAgentError } from "#src/base/errors.ts";
 import type { Call } from "#src/rpc/call.ts";
-import { stream } from "#src/rpc/endpoint.ts";
-import type { ServerLimits } from "#src/rpc/server/server-limits.ts";
+import { stream, unary } from "#src/rpc/endpoint.ts";
+import { DEFAULT_SERVER_LIMITS, type ServerLimits } from "#src/rpc/server/server-limits.ts";
 import { settle } from "../../../fakes/fake-clock.ts";
 import { MemoryServer, principal, request } from "../../../fakes/memory-server.ts";
 import { anyJson } from "./echo-endpoints.ts";
@@ -139,6 +139,33 @@ suite("a peer that ends a stream and goes at once", () => {
     await site.step();
     assert.equal(await site.ended, "torn", "it held the most");
     assert.equal(other.ended, false);
+  });
+});
+
+suite("a peer that goes with calls under way", () => {
+  test("those that have not begun never do", async () => {
+    let begun = 0;
+    const slow = unary({
+      kind: "read",
+      request: anyJson,
+      response: anyJson,
+      handle: () => {
+        begun++;
+        return new Promise(() => undefined);
+      },
+    });
+    const server = new MemoryServer({ endpoints: { "A.Slow": slow } });
+    const peer = server.connect();
+    const { maxPendingCalls, lookMs } = DEFAULT_SERVER_LIMITS;
+    peer.send(
+      Buffer.concat(Array.from({ length: 3 * maxPendingCalls }, () => request("A.Slow", "1"))),
+    );
+    await settle();
+    assert.equal(begun, maxPendingCalls);
+    peer.stream.end();
+    await server.clock.advance(2 * lookMs);
+    assert.equal(begun, maxPendingCalls);
+    assert.equal(server.server.counters.requests, maxPendingCalls);
   });
 });
 

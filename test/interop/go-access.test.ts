@@ -82,6 +82,16 @@ for (const version of VERSIONS) {
       assert.equal(denied.code, 1);
     });
 
+    test("doctor takes a policy that does not name this device for no fault", async () => {
+      const { stdout } = await agent.microedge("doctor", "--json");
+      const { checks } = JSON.parse(stdout) as {
+        checks: readonly { id: string; result: string; reason: string }[];
+      };
+      const reachable = checks.find(({ id }) => id === "listener.reachable");
+      assert.equal(reachable?.result, "ok", reachable?.reason);
+      assert.match(reachable?.reason ?? "", /shook hands; \[acl\]/);
+    });
+
     test("a new policy counts from the next call on; the audit log names who was denied", async () => {
       const text = POLICY.replace('cn = "backend"', 'cn = "frontend"');
       const { readFile } = await import("node:fs/promises");

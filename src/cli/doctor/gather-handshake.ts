@@ -6,6 +6,7 @@ import { ownNode } from "../../agent/own-node.ts";
 import { isAgentError } from "../../base/errors.ts";
 import type { Certificate } from "../../identity/x509/certificate.ts";
 import { parseAddress } from "../../registry/address.ts";
+import { RemoteError } from "../../rpc/client/remote-error.ts";
 import type { StatusView } from "../../sidecar/admin-operations.ts";
 import { withDirectClient } from "../calling/direct-client.ts";
 import { formatDuration } from "../format/duration.ts";
@@ -14,6 +15,7 @@ import type { Terminal } from "../terminal.ts";
 import type { HandshakeFact } from "./facts.ts";
 
 const TIMEOUT_MS = 5_000;
+const FORBIDDEN = 403;
 
 /**
  * @param agent What the agent says of itself, its address and its service among it.
@@ -46,6 +48,11 @@ export async function gatherHandshake(
     );
   } catch (thrown) {
     if (!isAgentError(thrown)) throw thrown;
+    // it took our certificate and answered; that this device has no role at itself is no fault
+    if (thrown instanceof RemoteError && thrown.remote.code === FORBIDDEN) {
+      const words = `${address} shook hands; [acl] gives this device's own certificate no Debug.Health`;
+      return { address, good: true, words, fix: undefined };
+    }
     const { message, hint } = describe(thrown);
     return { address, good: false, words: message, fix: hint };
   }

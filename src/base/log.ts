@@ -28,7 +28,7 @@ export const EVENTS = {
   "config.restart.needed": { level: "warn", msg: "a changed key needs a restart to take effect" },
   "listener.waiting": { level: "warn", msg: "address is not available yet; trying again" },
   "listener.listening": { level: "info", msg: "listener accepts connections" },
-  "connection.refused": { level: "warn", msg: "connection was refused before TLS" },
+  "connection.refused": { level: "warn", msg: "connection was refused" },
   "connection.opened": { level: "debug", msg: "peer connected" },
   "connection.closed": { level: "debug", msg: "peer disconnected" },
   "handshake.failed": { level: "warn", msg: "TLS handshake failed" },
@@ -42,6 +42,10 @@ export const EVENTS = {
   "tls.material.warning": {
     level: "warn",
     msg: "certificate, key or trust bundle deserves a look",
+  },
+  "tls.observing": {
+    level: "warn",
+    msg: "peers that fail verification are let in for the time being",
   },
   "tls.protocol.lowered": { level: "warn", msg: "TLS 1.2 is allowed for old peers" },
   "rpc.call": { level: "debug", msg: "call finished" },

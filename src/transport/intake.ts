@@ -27,6 +27,7 @@ import { ObservedPeers } from "./observed-peers.ts";
 import { type JudgedPeer, judgeSocket, takePeerCertificate } from "./peer-certificates.ts";
 import type { ConnectionHandler } from "./peer-connection.ts";
 import { placePeer } from "./peer-placement.ts";
+import { RecordWatch } from "./record-watch.ts";
 import { hostOf, keyOf, remoteOf } from "./socket-names.ts";
 import { letsUnverifiedPass, type VerifyMode } from "./verify-mode.ts";
 
@@ -82,6 +83,7 @@ export class Intake {
   /** Handshakes in flight by addresses: Node does not tell which raw socket a TLS socket wraps. */
   readonly #shaking = new Map<string, Visitor>();
   readonly #observed: ObservedPeers<Observed> | undefined;
+  readonly #records: RecordWatch<Visitor>;
   #dawdleTimer: Timer | undefined;
 
   constructor(options: IntakeOptions) {
@@ -93,6 +95,7 @@ export class Intake {
       const expire = (peer: Observed): void => this.#observingEnded(peer);
       this.#observed = new ObservedPeers<Observed>({ clock, untilMs, expire });
     }
+    this.#records = new RecordWatch(clock, (visitor) => this.#wasted(visitor));
     options.tls?.server.on("secureConnection", (socket) => this.#secured(socket));
     options.tls?.server.on("tlsClientError", (error, socket) => this.#failed(error, socket));
   }
@@ -165,6 +168,7 @@ export class Intake {
   close(): void {
     this.#dawdleTimer?.cancel();
     this.#observed?.[Symbol.dispose]();
+    this.#records[Symbol.dispose]();
     for (const visitor of [...this.#admission.all()]) {
       if (visitor.stage === "established") continue;
       visitor.timer?.cancel();
@@ -282,11 +286,8 @@ export class Intake {
   #enter(visitor: Visitor, socket: Socket, principal: Principal, alpn: string | undefined): void {
     const place = this.#admission.establish(visitor, this.#options.clock.monotonicMs());
     if (place === undefined) {
-      this.#options.counters.count("refused", "connections");
       const words = "too many connections are open and none of them is idle";
-      this.#options.failures.emit("connection.refused", visitor.remote, "connections", {
-        reason: words,
-      });
+      this.#tell(visitor, "connections", words);
       this.#refuse(visitor, new AgentError("ERR_RPC_OVERLOADED", words));
       return;
     }
@@ -295,7 +296,17 @@ export class Intake {
       closeGracefully(place.evict.socket, new Uint8Array(), this.#options.clock);
     }
     const setIdle = (idle: boolean): void => this.#admission.setIdle(visitor, idle);
+    if (socket !== visitor.raw) {
+      this.#records.watch(visitor);
+      visitor.raw.once("close", () => this.#records.forget(visitor));
+    }
     this.#options.handler({ socket, principal, alpn, setIdle });
+  }
+
+  #wasted(visitor: Visitor): void {
+    this.#tell(visitor, "empty-records", "its TLS records carry next to nothing");
+    visitor.raw.destroy();
+    visitor.socket.destroy();
   }
 
   /** A peer that is told why it must go; its request is never parsed. */
@@ -328,12 +339,13 @@ export class Intake {
   #turnAway(visitor: Visitor, cause: string, words: string): void {
     visitor.timer?.cancel();
     this.#shaking.delete(visitor.key);
-    this.#options.counters.count("refused", cause);
-    this.#options.failures.emit("connection.refused", hostOf(visitor.remote), cause, {
-      remote: visitor.remote,
-      reason: words,
-    });
+    this.#tell(visitor, cause, words);
     visitor.raw.resetAndDestroy();
+  }
+
+  #tell({ remote }: Visitor, cause: string, reason: string): void {
+    this.#options.counters.count("refused", cause);
+    this.#options.failures.emit("connection.refused", hostOf(remote), cause, { remote, reason });
   }
 
   #gone(visitor: Visitor): void {

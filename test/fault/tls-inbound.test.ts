@@ -312,6 +312,8 @@ suite("weaker modes", () => {
   test("observe lets pass, says what enforcing would do, and gives no identity", async () => {
     const verify = { kind: "observe", untilMs: now + DAY } as const;
     await using rig = await startRig({ ...enforce, verify });
+    assert.equal(rig.log.of("tls.observing").length, 1, "said at start, with its end");
+    assert.match(String(rig.log.of("tls.observing")[0]?.fields["until"]), /^\d{4}-.*Z$/);
     const socket = await dialTls(rig.port, show(await other.issue("migrating")));
     assert.equal(await echo(socket, "hi"), "echo:hi");
     const principal = rig.handed[0]?.principal;
@@ -346,6 +348,7 @@ suite("weaker modes", () => {
   });
   test("observe enforces after its end", async () => {
     await using rig = await startRig({ ...enforce, verify: { kind: "observe", untilMs: now - 1 } });
+    assert.equal(rig.log.of("tls.observing").length, 0);
     const socket = await dialTls(rig.port, show(await other.issue("late")));
     assert.match(await readAll(socket), /^REFUSED/);
   });
@@ -406,4 +409,25 @@ suite("replaced material", () => {
     const socket = await dialTls(rig.port, show(leaf, { ca: other.caPem }));
     assert.match(await readAll(socket), /^REFUSED .*"CN=Test CA" is not in the trust bundle/);
   });
+});
+
+test("a peer whose records hold one byte each is cut off, counted and logged", async () => {
+  const clock = new FakeClock(now);
+  await using rig = await startRig(enforce, { clock });
+  const socket = await dialTls(rig.port, show(await pki.issue("dribbler")));
+  socket.on("error", () => socket.destroy());
+  socket.resume();
+  socket.setNoDelay(true);
+  // Each write waits for the one before, or they become one record.
+  for (let n = 0; n < 13_000; n++) await new Promise((sent) => socket.write("x", sent));
+  while ((rig.handed[0]?.socket.bytesRead ?? 0) < 13_000) await new Promise(setImmediate);
+  const closed = once(socket, "close");
+  await clock.advance(5_000);
+  await closed;
+  assert.equal(rig.listener.counters.of("refused").get("empty-records"), 1);
+  const [line] = rig.log.of("connection.refused");
+  assert.equal(line?.fields["cause"], "empty-records");
+  const next = await dialTls(rig.port, show(await pki.issue("next")));
+  assert.equal(await echo(next, "hi"), "echo:hi");
+  next.destroy();
 });

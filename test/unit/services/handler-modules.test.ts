@@ -233,20 +233,20 @@ suite("a handler module that can't be used stops the start and is named", () => 
       const { table, log, clock } = new MemoryServer();
       const stop = new AbortController();
       const parts = { table, serviceName: "microedge", client, clock, log, signal: stop.signal };
-      const late = loadHandlerModules(modules, parts);
+      const stopped = assert.rejects(loadHandlerModules(modules, parts), /stopped by SIGTERM/);
       await clock.advance(29_999);
-      const stopped = loadHandlerModules(modules, parts);
       stop.abort(new Error("stopped by SIGTERM"));
-      await assert.rejects(stopped, /stopped by SIGTERM/);
-      await assert.rejects(late, /stopped by SIGTERM/);
+      await stopped;
+      assert.equal(clock.timers, 0);
+      await assert.rejects(loadHandlerModules(modules, parts), /stopped by SIGTERM/);
 
       const { signal } = new AbortController();
-      const waiting = loadHandlerModules(modules, { ...parts, signal });
-      await clock.advance(30_000);
-      await assert.rejects(waiting, {
+      const waiting = assert.rejects(loadHandlerModules(modules, { ...parts, signal }), {
         code: "ERR_HANDLER_MODULE",
         message: /module-\d+\.mjs: is not loaded after 30 s: something that it awaits/,
       });
+      await clock.advance(30_000);
+      await waiting;
     });
   }
 

@@ -16,6 +16,7 @@ import type { Part } from "../base/lifecycle.ts";
 import type { Logger } from "../base/log.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Random } from "../host/random.ts";
+import { formatMoment } from "../identity/span-words.ts";
 import type { TlsMaterialSource } from "../identity/tls-material.ts";
 import type { AddressGate } from "./address-gate.ts";
 import type { AdmissionLimits } from "./admission.ts";
@@ -244,7 +245,14 @@ export class Listener implements Part {
     if (security.minVersion === "1.2") {
       log.emit("tls.protocol.lowered", { reason: 'tls.minVersion is "1.2"' });
     }
-    if (security.verify.kind === "insecure-skip-verify") {
+    const { verify } = security;
+    if (verify.kind === "observe" && this.#options.clock.now() < verify.untilMs) {
+      log.emit("tls.observing", {
+        reason: 'tls.verify is "observe"',
+        until: formatMoment(verify.untilMs),
+      });
+    }
+    if (verify.kind === "insecure-skip-verify") {
       log.emit("agent.insecure", { reason: "tls.insecure_skip_verify is on: any peer is let in" });
     }
   }

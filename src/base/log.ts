@@ -70,7 +70,7 @@ export const EVENTS = {
   "config.warning": { level: "warn", msg: "configuration deserves a look" },
   "audit.allowed": { level: "info", msg: "call was allowed" },
   "audit.denied": { level: "warn", msg: "call was denied" },
-  "audit.left_out": { level: "warn", msg: "decisions that the audit log had no room to name" },
+  "audit.omitted": { level: "warn", msg: "decisions that the audit log had no room to name" },
   "audit.policy": { level: "info", msg: "policy is in force" },
   "notify.failed": { level: "warn", msg: "systemd could not be notified" },
   "log.suppressed": { level: "warn", msg: "repeated events were left out" },

@@ -149,7 +149,7 @@ export class AuditLog implements Audit, Disposable {
       else this.#write(row, true);
     }
     if (this.#leftOut === 0) return;
-    this.#log.emit("audit.left_out", { decisions: this.#leftOut });
+    this.#log.emit("audit.omitted", { decisions: this.#leftOut });
     this.#leftOut = 0;
   }
 

@@ -128,7 +128,7 @@ suite("audit log", () => {
     }
     audit[Symbol.dispose]();
     assert.equal(told(log), 5_201);
-    assert.ok(log.of("audit.left_out").length >= 1);
+    assert.ok(log.of("audit.omitted").length >= 1);
   });
 
   test("every decision that is not a read is told in the end", () => {

@@ -1,6 +1,7 @@
 /**
  * Every check of `doctor`, in the order in which they are made: a check comes after those it needs.
  */
+import { ACCESS_CHECKS } from "./access-checks.ts";
 import { AGENT_CHECKS } from "./agent-checks.ts";
 import { CERTIFICATE_CHECKS } from "./certificate-checks.ts";
 import type { Check } from "./check.ts";
@@ -10,6 +11,7 @@ import { MEMORY_CHECKS } from "./memory-checks.ts";
 export const CHECKS: readonly Check[] = [
   ...CONFIGURATION_CHECKS,
   ...CERTIFICATE_CHECKS,
+  ...ACCESS_CHECKS,
   ...AGENT_CHECKS,
   ...MEMORY_CHECKS,
 ];

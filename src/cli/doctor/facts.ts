@@ -3,6 +3,7 @@
  * not be found out is a {@link Missing} with its reason.
  */
 import type { LoadedConfig } from "../../agent/config.ts";
+import type { Target } from "../../guard/policy.ts";
 import type { ReadAhead } from "../../host/read-ahead.ts";
 import type { TrustBundle } from "../../identity/trust-bundle.ts";
 import type { Certificate } from "../../identity/x509/certificate.ts";
@@ -65,6 +66,10 @@ export interface Facts {
   readonly socketDirectory: Fact<PathFact>;
   readonly socket: Fact<PathFact>;
   readonly handlers: readonly { readonly module: string; readonly file: Fact<PathFact> }[];
+  /** What is wrong with the bundles of further trust domains, in words. */
+  readonly domainFaults: Fact<readonly string[]>;
+  /** Endpoints of the running agent. */
+  readonly served: Fact<readonly Target[]>;
   readonly agent: Fact<StatusView>;
   /** Of the device that holds this program. */
   readonly readAhead: Fact<ReadAhead>;

@@ -17,6 +17,7 @@ import { loadConfiguration } from "../configuration.ts";
 import { describe } from "../report.ts";
 import type { Terminal } from "../terminal.ts";
 import { type Fact, type Facts, type FileFact, isMissing, type PathFact } from "./facts.ts";
+import { gatherDomainFaults, gatherServed } from "./gather-access.ts";
 import { gatherHandshake } from "./gather-handshake.ts";
 
 /** More than any certificate file needs, in bytes. */
@@ -52,6 +53,10 @@ export async function gatherFacts(
     socket,
     socketDirectory,
     handlers: await handlersOf(loaded),
+    domainFaults: await attemptWith(loaded, gatherDomainFaults),
+    served: await attemptWith(agent, () =>
+      attemptWith(loaded, (configuration) => gatherServed(terminal, configuration)),
+    ),
     agent,
     readAhead: await attempt(() => readAheadOf(process.execPath)),
     handshake: await attemptWith(agent, (status) =>

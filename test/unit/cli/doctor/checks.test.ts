@@ -40,6 +40,10 @@ function config(more = "") {
   );
 }
 
+function withRole(pattern: string) {
+  return config(`[[acl.role]]\nname = "r"\nallow = ["${pattern}"]\n`);
+}
+
 function file(name: string, mode: number, text: string): FileFact {
   return { ...path(name, mode), text };
 }
@@ -61,6 +65,8 @@ async function factsWith(leaf: Issued, above = ""): Promise<Facts> {
     socketDirectory: path("", 0o755, "directory"),
     socket: path("control.sock", 0o600, "socket"),
     handlers: [],
+    domainFaults: [],
+    served: [],
     agent: { ...STATUS, memory: { ...STATUS.memory, limit: 64 * 1024 * 1024 } },
     readAhead: { device: "179:0", kib: 128, setting: "/sys/dev/block/179:0/queue/read_ahead_kb" },
     handshake: { address: "127.0.0.1:40001", good: true, words: "TLS 1.3", fix: undefined },
@@ -97,6 +103,8 @@ test("ids are unique, stable in form, and needed ones come first", () => {
     "control.socket",
     "agent.alive",
     "agent.state",
+    "acl.bundles",
+    "acl.patterns",
     "listener.reachable",
     "agent.memory",
     "storage.read-ahead",
@@ -511,6 +519,50 @@ const rows: readonly Row[] = [
     says: /refused/,
     why: "a firewall",
     make: () => ({ handshake: { address: "a:1", good: false, words: "refused", fix: undefined } }),
+  },
+  {
+    id: "acl.bundles",
+    result: "fail",
+    says: /acl\.trust_domain\[0\]\.ca can't be used \(and 1 more\)/,
+    why: "a bundle that is not there",
+    make: () => ({ domainFaults: ["acl.trust_domain[0].ca can't be used", "another"] }),
+  },
+  {
+    id: "acl.patterns",
+    result: "warn",
+    says: /role r: gone\/\* matches no endpoint that is served/,
+    why: "a pattern that gives nothing",
+    make: () => ({ config: withRole("gone/*") }),
+  },
+  {
+    id: "acl.patterns",
+    result: "warn",
+    says: /role r: microedge\/\* matches only write endpoints, which the role does not give/,
+    why: "a pattern that gives only reading",
+    make: () => ({
+      config: withRole("microedge/*"),
+      served: [{ service: "microedge", endpoint: "A.B", kind: "write" }],
+    }),
+  },
+  {
+    id: "acl.patterns",
+    result: "ok",
+    says: /1 roles, 0 peer rules/,
+    why: "the endpoint is named",
+    make: () => ({
+      config: withRole("microedge/A.B"),
+      served: [{ service: "microedge", endpoint: "A.B", kind: "write" }],
+    }),
+  },
+  {
+    id: "acl.patterns",
+    result: "skipped",
+    says: /nobody answers/,
+    why: "the agent does not run",
+    make: () => ({
+      config: withRole("gone/*"),
+      served: { missing: "nobody answers", code: undefined },
+    }),
   },
   {
     id: "storage.read-ahead",

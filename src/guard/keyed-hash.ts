@@ -6,6 +6,10 @@
 import type { Random } from "../host/random.ts";
 
 const KEY_BYTES = 16;
+/** Longer texts are rare: names of peers with long issuers. */
+const SCRATCH_BYTES = 1024;
+/** UTF-8 of one UTF-16 unit. */
+const MAX_BYTES_PER_UNIT = 3;
 /** Rounds per block of 8 bytes, and at the end. */
 const BLOCK_ROUNDS = 2;
 const FINAL_ROUNDS = 4;
@@ -18,6 +22,13 @@ export interface TextHash {
 
 export class KeyedHash {
   readonly #key: readonly [number, number, number, number];
+  /** Where texts become bytes: a buffer for each would cost more than the hash. */
+  readonly #scratch = Buffer.alloc(SCRATCH_BYTES + 8);
+  readonly #words = new Int32Array(
+    this.#scratch.buffer,
+    this.#scratch.byteOffset,
+    SCRATCH_BYTES / 4 + 2,
+  );
 
   /** @param key 16 secret bytes. */
   constructor(key: Uint8Array) {
@@ -37,15 +48,18 @@ export class KeyedHash {
 
   /** Hash of the UTF-8 bytes of `text`. */
   of(text: string): TextHash {
-    for (let index = 0; index < text.length; index++) {
-      if (text.charCodeAt(index) < 0x80) continue;
-      return this.#ofBytes(Buffer.from(text, "utf8").toString("latin1"));
+    if (text.length * MAX_BYTES_PER_UNIT > SCRATCH_BYTES) {
+      // padded, so that whole words can be read to the end
+      const bytes = Buffer.from(`${text}\0\0\0\0\0\0\0`, "utf8");
+      const aligned = new Uint8Array(bytes);
+      const words = new Int32Array(aligned.buffer, 0, bytes.length >> 2);
+      return this.#ofWords(words, bytes.length - 7);
     }
-    return this.#ofBytes(text);
+    return this.#ofWords(this.#words, this.#scratch.write(text, "utf8"));
   }
 
-  /** @param text One byte per character. */
-  #ofBytes(text: string): TextHash {
+  /** @param length In bytes; what lies behind them in the last two words is left out. */
+  #ofWords(words: Int32Array, length: number): TextHash {
     const [k0l, k0h, k1l, k1h] = this.#key;
     let v0h = k0h ^ 0x736f6d65;
     let v0l = k0l ^ 0x70736575;
@@ -55,12 +69,20 @@ export class KeyedHash {
     let v2l = k0l ^ 0x6e657261;
     let v3h = k1h ^ 0x74656462;
     let v3l = k1l ^ 0x79746573;
-    const { length } = text;
-    const whole = length - (length % 8);
-    for (let at = 0; ; at += 8) {
-      const final = at > whole;
-      const mh = final ? 0 : word(text, at + 4) | (at === whole ? length << 24 : 0);
-      const ml = final ? 0 : word(text, at);
+    const blocks = length >> 3;
+    const rest = length & 7;
+    for (let block = 0; ; block++) {
+      const final = block > blocks;
+      let mh = 0;
+      let ml = 0;
+      if (block <= blocks) {
+        ml = words[block * 2] as number;
+        mh = words[block * 2 + 1] as number;
+      }
+      if (block === blocks) {
+        ml &= lowBytes(rest);
+        mh = (mh & lowBytes(rest - 4)) | (length << 24);
+      }
       if (final) v2l ^= 0xff;
       v3h ^= mh;
       v3l ^= ml;
@@ -103,12 +125,10 @@ export class KeyedHash {
   }
 }
 
-/** 4 characters from `at`, little-endian; none beyond the end. */
-function word(text: string, at: number): number {
-  let value = 0;
-  const end = Math.min(at + 4, text.length);
-  for (let index = at; index < end; index++) value |= text.charCodeAt(index) << ((index - at) * 8);
-  return value;
+/** Keeps the first `count` bytes of a word; all from 4, none up to 0. */
+function lowBytes(count: number): number {
+  if (count >= 4) return -1;
+  return count <= 0 ? 0 : (1 << (count * 8)) - 1;
 }
 
 /** Whether a 32-bit sum wrapped: it is then less than what was added to. */

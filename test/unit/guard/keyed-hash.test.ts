@@ -31,6 +31,19 @@ suite("KeyedHash is SipHash-2-4 of the UTF-8 bytes", () => {
     { text: "Gerät-7 – Dach", hash: "75fc989af6433b76", why: "not only ASCII" },
     { text: "x".repeat(255), hash: "f04f2551b6ad4f4e", why: "the length fills its byte" },
     { text: "y".repeat(300), hash: "f83a0d5432dae0c0", why: "the length overflows its byte" },
+    {
+      text: "é".repeat(341),
+      hash: "63befe3872bf2d4c",
+      why: "nearly too long for the room that is kept",
+    },
+    { text: "é".repeat(342), hash: "1e943e00fa2d2e82", why: "just too long for it" },
+    {
+      text: "z".repeat(1001),
+      hash: "6ba92f882a3ba44f",
+      why: "far too long, and a rest of one byte",
+    },
+    { text: "z".repeat(1007), hash: "6e701ee60130cd1f", why: "and of seven" },
+    { text: "z".repeat(1008), hash: "65f56ad5c30168ef", why: "and of none" },
   ];
   for (const { text, hash, why } of vectors) {
     test(why, () => assert.equal(hex(new KeyedHash(KEY).of(text)), hash));

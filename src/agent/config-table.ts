@@ -166,9 +166,9 @@ export const SECTIONS = {
     retries: row(
       integer(0, 10),
       1,
-      "Further attempts after a failure that may pass, of idempotent calls only.",
+      "Attempts after the first: of any call that was never sent, of one that was sent only if it is idempotent.",
     ),
-    pool_size: row(integer(1, 100), 8, "Idle connections kept per address."),
+    pool_size: row(integer(1, 100), 8, "Connections to one address at most; calls beyond wait."),
     pool_ttl_ms: row(
       integer(1_000, HOUR_MS, "ms"),
       60_000,
@@ -182,7 +182,7 @@ export const SECTIONS = {
     node_rest_ms: row(
       integer(0, HOUR_MS, "ms"),
       5_000,
-      "How long a node that failed is passed over.",
+      "How long a node that failed is passed over; twice as long after each further failure, 5 minutes at most.",
     ),
     unique_stream: row(
       flag(),

@@ -168,9 +168,13 @@ export class AuditLog implements Audit, Disposable {
   }
 }
 
-/** Connections of one certificate are one peer; without one, those of one address. */
-function peerKey({ certificate, remote }: Principal): string {
-  return certificate?.fingerprint ?? remote.slice(0, remote.lastIndexOf(":"));
+/**
+ * Connections of one verified certificate are one peer; else those of one address, since who is not
+ * verified can make as many certificates as it likes.
+ */
+function peerKey({ verified, certificate, remote }: Principal): string {
+  if (verified && certificate !== undefined) return certificate.fingerprint;
+  return remote.slice(0, remote.lastIndexOf(":"));
 }
 
 function fieldsOf(

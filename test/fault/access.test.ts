@@ -166,6 +166,32 @@ suite("a running agent's policy", () => {
     assert.doesNotMatch(streams[1]?.texts.join("") ?? "", /"code":403/);
   });
 
+  test("observed peers have the role unverified and no other; verified ones don't have it", async () => {
+    await using ground = await makeGround(`${RPC}${ECHO_ROLE}${peer("backend")}`);
+    const until = new Date(Date.now() + 86_400_000).toISOString();
+    const observe = { MICROEDGE_TLS_VERIFY: "observe", MICROEDGE_TLS_OBSERVE_UNTIL: until };
+    await using agent = await ground.start(observe);
+    const { testPki } = await import("../fakes/certificates.ts");
+    const elsewhere = {
+      ...ground.site,
+      pki: { ...ground.site.pki, issue: (await testPki()).issue },
+    };
+    using nobody = await Peer.connect(ground, agent.listen);
+    using impostor = await Peer.connect({ ...ground, site: elsewhere }, agent.listen, "backend");
+    using stranger = await Peer.connect(ground, agent.listen, "stranger");
+    const codes = async () => [
+      await nobody.code("Agent.Echo"),
+      await impostor.code("Agent.Echo"),
+      await stranger.code("Agent.Echo"),
+    ];
+    assert.deepEqual(await codes(), [401, 401, 403]);
+    const role = '[[acl.role]]\nname = "unverified"\nallow = ["microedge/Agent.*"]\n';
+    await ground.configure(`${RPC}${ECHO_ROLE}${peer("backend")}${role}`);
+    await agent.reload();
+    assert.deepEqual(await codes(), [200, 200, 403]);
+    assert.equal(await nobody.code("Debug.Health"), 401);
+  });
+
   test("a pattern that gives nothing is a warning at start and on reload", async () => {
     const unused = '[[acl.role]]\nname = "old"\nallow = ["gone/*.*"]\n';
     await using ground = await makeGround(`${RPC}${unused}`);

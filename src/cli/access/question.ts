@@ -9,9 +9,14 @@ import type { Denied, Target } from "../../guard/policy.ts";
 import type { AskedPeer } from "./peer.ts";
 
 /** @param peer Let in unverified where `tls.verify = "observe"` does so. */
-export function answer(config: AgentConfig, peer: AskedPeer, target: Target): Explanation {
+export function answer(
+  config: AgentConfig,
+  peer: AskedPeer,
+  target: Target,
+  nowMs: number,
+): Explanation {
   const { principal, refused } = peer;
-  const { acl, verification } = config;
+  const { acl } = config;
   const explained =
     acl === undefined
       ? {
@@ -21,7 +26,7 @@ export function answer(config: AgentConfig, peer: AskedPeer, target: Target): Ex
           rights: [],
         }
       : explainAccess(acl, principal, target);
-  if (refused === undefined || verification.inbound !== "enforce") return explained;
+  if (refused === undefined || !enforces(config, nowMs)) return explained;
   const decision: Denied = {
     allowed: false,
     code: "ERR_ACL_UNAUTHENTICATED",
@@ -29,4 +34,9 @@ export function answer(config: AgentConfig, peer: AskedPeer, target: Target): Ex
     rule: "the TLS check refuses it before any rule is asked",
   };
   return { ...explained, decision };
+}
+
+function enforces({ verification, tls }: AgentConfig, nowMs: number): boolean {
+  if (verification.inbound === "observe") return nowMs >= (tls.observeUntil ?? 0);
+  return verification.inbound === "enforce";
 }

@@ -61,7 +61,7 @@ export const aclExplainCommand = command({
       resolve: (path) => resolve(terminal.cwd, path),
       help: HELP,
     });
-    const explanation = answer(config, asked, target);
+    const explanation = answer(config, asked, target, terminal.clock.now());
     const { decision, standing, peerRules, rights } = explanation;
     const code = decision.allowed ? undefined : decision.code;
     const { service, kindFrom } = target;

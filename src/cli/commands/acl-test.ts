@@ -51,7 +51,7 @@ export const aclTestCommand = command({
         resolve: (path) => resolve(file, "..", path),
         help: HELP,
       });
-      const { decision } = answer(config, asked, target);
+      const { decision } = answer(config, asked, target, terminal.clock.now());
       const got = decision.allowed ? "allow" : "deny";
       if (got === expect) continue;
       const rule = decision.rule ?? "no [acl] section";

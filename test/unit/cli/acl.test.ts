@@ -207,6 +207,19 @@ suite("acl explain", () => {
     assert.deepEqual([denied["ok"], denied["allowed"], denied["status"]], [false, false, 401]);
   });
 
+  test("while observing, the unverified role answers; afterwards the TLS check does", async () => {
+    const role = '[[acl.role]]\nname = "unverified"\nallow = ["microedge/*"]\n';
+    for (const [until, exit] of [
+      [nowMs + DAY, 0],
+      [nowMs - DAY, 1],
+    ] as const) {
+      const observe = `verify = "observe"\nobserve_until = "${new Date(until).toISOString()}"\n`;
+      write("observe.toml", TLS.replace("[tls]\n", `[tls]\n${observe}`) + role);
+      const result = await run(["acl", "explain", "none", ECHO], "observe.toml");
+      assert.equal(result.code, exit, result.out + result.err);
+    }
+  });
+
   test("without [acl] the default policy answers", async () => {
     assert.match(
       (await run(["acl", "explain", "cn:x", ECHO], "open.toml")).out,

@@ -131,6 +131,23 @@ suite("audit log", () => {
     assert.ok(log.of("audit.omitted").length >= 1);
   });
 
+  test("certificates that anybody can make don't make many peers of one address", () => {
+    const { log, ask } = rig();
+    for (let at = 0; at < 50; at += 1) {
+      const fingerprint = String(at).padStart(64, "0");
+      const certificate = {
+        subject: "",
+        issuer: "",
+        notBefore: 0,
+        notAfter: 0,
+        serial: "",
+        fingerprint,
+      };
+      ask(principal({ verified: false, certificate, remote: `10.0.0.9:${at}` }));
+    }
+    assert.equal(log.lines.length, 1);
+  });
+
   test("every decision that is not a read is told in the end", () => {
     const step = fc.record({
       cn: fc.constantFrom("backend", "a", "b"),

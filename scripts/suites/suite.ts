@@ -93,6 +93,15 @@ export const SUITES: readonly Suite[] = [
     concurrency: 1,
   },
   {
+    name: "flood",
+    asks: "Does the built program stand a flood under a memory limit?",
+    quick: false,
+    needsGo: true,
+    commands: [["scripts/peers"]],
+    files: ["test/flood/**/*.test.ts"],
+    concurrency: 1,
+  },
+  {
     name: "packaging",
     asks: "Do the single executables, the package and the systemd unit work, byte for byte again?",
     quick: false,

@@ -5,8 +5,8 @@ import type { AdmissionLimits } from "../transport/admission.ts";
 
 const MIB = 1024 * 1024;
 /**
- * Measured (`docs/memory.md`): working set of the program file and the kernel's own, 17 MiB; anonymous
- * memory after a flood, with room for an MQTT client, 35 MiB; 60 KiB for each connection.
+ * Measured (`test/flood`, `docs/memory.md`): working set of the program file and the kernel's own,
+ * 17 MiB; anonymous memory in a flood, without what connections take, 35 MiB; and 60 KiB for each.
  */
 const FIXED_BYTES = 52 * MIB;
 const CONNECTION_BYTES = 60 * 1024;

@@ -115,7 +115,7 @@ export class MemoryWatch implements Disposable {
   }
 
   #countFaults(): void {
-    const { clock, figures, log, limitBytes } = this.#parts;
+    const { clock, figures, log, limitBytes, pressure } = this.#parts;
     const now = clock.monotonicMs();
     const span = now - this.#faultsAt;
     if (span < FAULTS_OVER_MS) return;
@@ -124,6 +124,8 @@ export class MemoryWatch implements Disposable {
     this.#faults = faults;
     this.#faultsAt = now;
     if (this.#faultsPerSecond < MANY_FAULTS_PER_SECOND) return;
+    // A cold program reads its pages for the first time, too; that is no want of memory.
+    if (pressure.marks === undefined || this.#anon < pressure.marks.refuse - NEAR_BYTES) return;
     this.#thrashedAt = now;
     if (now - this.#faultsToldAt < TELL_FAULTS_AGAIN_MS) return;
     this.#faultsToldAt = now;

@@ -76,6 +76,7 @@ suite("memory watch", () => {
   test("says each change of level once, and when it is over", async () => {
     using machine = new Machine();
     machine.watch.start();
+    machine.anonMib = 40;
     await machine.pass(2, 200); // thrashing alone is told, but does not refuse anybody
     for (const mib of [45, 45, 48, 30]) {
       machine.anonMib = mib;
@@ -144,11 +145,20 @@ suite("memory watch", () => {
 
   test("thrashing is told, with its rate, and not again within a minute", async () => {
     using machine = new Machine();
+    machine.anonMib = 40;
     machine.watch.start();
     await machine.pass(30, 200);
     assert.deepEqual(machine.events, ["memory.thrashing"]);
     assert.ok(machine.watch.view().majorFaultsPerSecond >= 180);
     assert.equal(machine.watch.view().majorFaults, 6_000);
+  });
+
+  test("page faults with memory to spare are a cold start, not thrashing", async () => {
+    using machine = new Machine();
+    machine.watch.start();
+    await machine.pass(30, 1_000);
+    assert.deepEqual(machine.events, []);
+    assert.equal(machine.watch.view().level, "calm");
   });
 
   test("a few page faults are not thrashing", async () => {

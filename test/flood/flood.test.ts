@@ -1,0 +1,117 @@
+/**
+ * A flood against the built single executable under a memory limit: as a device has it, with cold pages
+ * of the program charged to its group, and the storage's read-ahead at 128 KiB. "Alive" is no pass:
+ * before the kernel kills a process for want of memory, it waits for its own pages and answers nobody.
+ *
+ * What fits where is worked out in `src/agent/capacity.ts` and told in `docs/memory.md`. A sample takes
+ * a minute; TEST_FULL=1 floods for ten.
+ */
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { suite, test } from "node:test";
+import { EXECUTABLE } from "../fakes/agent-process.ts";
+import { FULL, hasCommand, without } from "../fakes/needs.ts";
+import { type ColdDisk, makeColdDisk } from "./cold-disk.ts";
+import { type FloodResult, flood } from "./flood-run.ts";
+import { memoryController, removeStaleGroups } from "./memory-group.ts";
+
+const GENERATOR = resolve(import.meta.dirname, "../../build/peers/bench-flood");
+const ROUNDS = 3;
+const ROUND_SECONDS = FULL ? 10 : 6;
+const LONG_SECONDS = 600;
+/** Two cores, shared with whatever else the machine does: below this, figures are noise. */
+const P99_RATIO = 2;
+const P99_FLOOR_US = 50_000;
+/** Anonymous memory may grow by so much, MiB, in the second half of a long flood. */
+const FLAT_MIB = 3;
+
+interface Device {
+  readonly why: string;
+  readonly limitMib: number;
+  readonly held: number;
+  readonly ballast: boolean;
+  readonly limits: string;
+}
+
+/** 48 that flood and some 20 that dawdle come on top of those that are held. */
+const DEVICES: readonly Device[] = [
+  {
+    why: "64 MiB, defaults, no MQTT client, 100 connections held",
+    limitMib: 64,
+    held: 100,
+    ballast: false,
+    limits: "memory_limit_mib = 64",
+  },
+  {
+    why: "80 MiB, with what an MQTT client takes, 200 connections held",
+    limitMib: 80,
+    held: 200,
+    ballast: true,
+    limits: "memory_limit_mib = 80\nmax_connections = 280",
+  },
+];
+
+const reason =
+  without("bench-flood (scripts/peers)", existsSync(GENERATOR)) ||
+  without("the single executable (npm run build)", existsSync(EXECUTABLE)) ||
+  without("root with a memory control group", memoryController() !== undefined) ||
+  without("losetup and mkfs.ext4", hasCommand("losetup") && hasCommand("mkfs.ext4"));
+
+suite("a flood under a memory limit", { skip: reason }, () => {
+  removeStaleGroups();
+  for (const device of DEVICES) {
+    test(device.why, async (context) => {
+      using disk = makeColdDisk(EXECUTABLE);
+      const ratios: number[] = [];
+      for (let round = 0; round < ROUNDS; round++) {
+        const limited = await run(disk, device, device.limitMib, ROUND_SECONDS);
+        context.diagnostic(JSON.stringify(limited));
+        check(limited);
+        const free = await run(disk, device, undefined, ROUND_SECONDS);
+        context.diagnostic(`without the limit: ${JSON.stringify(free)}`);
+        ratios.push(
+          Math.max(limited.behaved.p99Us, P99_FLOOR_US) /
+            Math.max(free.behaved.p99Us, P99_FLOOR_US),
+        );
+      }
+      ratios.sort((a, b) => a - b);
+      context.diagnostic(`p99 with the limit to p99 without: ${ratios.map((x) => x.toFixed(2))}`);
+      assert.ok((ratios[1] ?? Infinity) <= P99_RATIO, `p99 ratios ${ratios}`);
+    });
+  }
+
+  if (FULL) {
+    test("the larger one for ten minutes", async (context) => {
+      const [, device] = DEVICES;
+      assert.ok(device !== undefined);
+      using disk = makeColdDisk(EXECUTABLE);
+      const result = await run(disk, device, device.limitMib, LONG_SECONDS);
+      context.diagnostic(JSON.stringify(result));
+      check(result);
+      assert.ok(result.anonEnd - result.anonMiddle < FLAT_MIB, "memory is flat");
+    });
+  }
+});
+
+function run(
+  disk: ColdDisk,
+  { held, ballast, limits }: Device,
+  limitMib: number | undefined,
+  seconds: number,
+): Promise<FloodResult> {
+  return flood({ disk, limitMib, held, ballast, seconds, limits });
+}
+
+function check(result: FloodResult): void {
+  assert.equal(result.kills, 0, "the kernel killed nobody");
+  assert.equal(result.exit, 0, "the agent stopped when it was asked to, and well");
+  assert.equal(result.heldAnswered, result.held, "every held connection answers afterwards");
+  assert.equal(result.counts["flood:timeout"] ?? 0, 0, "no call of an admitted flooder timed out");
+  assert.equal(result.counts["flood:wrong"] ?? 0, 0);
+  assert.equal(result.counts["behaved:timeout"] ?? 0, 0, "nor one of the peer that behaves");
+  assert.equal(result.counts["behaved:closed"] ?? 0, 0, "whose connection stayed");
+  assert.ok((result.counts["behaved:ok"] ?? 0) > 0, "and which was answered");
+  assert.ok((result.counts["flood:ok"] ?? 0) > 100, "it was a flood");
+  assert.ok((result.counts["handshake:ok"] ?? 0) > 5, "of handshakes, too");
+}

@@ -3,7 +3,7 @@
  *
  *   npm run bench                          everything (six to ten minutes)
  *   npm run bench -- --quick               fewer calls and rounds: does it run? no figures to quote
- *   npm run bench -- --only call-cost      one part; there are call-cost, lost-calls, tls-cost, footprint, limiter
+ *   npm run bench -- --only call-cost      one part; there are call-cost, lost-calls, tls-cost, footprint, limiter, access
  *   npm run bench -- --only wire           the codecs alone, without sockets: prints its own tables
  *   npm run bench -- --json FILE           also writes [{name, value, unit, peer, ratio}]
  *   npm run bench -- --record              also rewrites the tables of docs/benchmarks.md
@@ -14,6 +14,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { arch, cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
+import { access } from "../test/bench/access.ts";
 import { callCost } from "../test/bench/call-cost.ts";
 import type { Figure } from "../test/bench/figure.ts";
 import { footprint } from "../test/bench/footprint.ts";
@@ -28,6 +29,7 @@ const PARTS: Readonly<Record<string, (rig: Rig, quick: boolean) => Promise<Figur
   "tls-cost": tlsCost,
   footprint,
   limiter,
+  access,
 };
 /** Not about the built program: run only when asked for, and not among the figures. */
 const WIRE = { name: "wire", programs: ["test/bench/wire-mucp.ts", "test/bench/wire-codec.ts"] };

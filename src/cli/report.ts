@@ -6,6 +6,7 @@
  */
 import { ConfigError } from "../agent/config-problem.ts";
 import { errorText, isAgentError } from "../base/errors.ts";
+import { escapeUnprintable } from "../host/log-value.ts";
 import { RemoteError } from "../rpc/client/remote-error.ts";
 import type { MicroError } from "../wire/mucp/error.ts";
 import type { ExitCode } from "./exit-codes.ts";
@@ -30,12 +31,12 @@ export class Report {
 
   /** A line on the way to the result; only for people. */
   progress(text: string): void {
-    if (!this.#json) this.#terminal.stdout.write(`${text}\n`);
+    if (!this.#json) this.#terminal.stdout.write(`${harmless(text)}\n`);
   }
 
   /** Something a person should know beside the result; stderr, only for people. */
   warning(text: string): void {
-    if (!this.#json) this.#terminal.stderr.write(`microedge: warning: ${text}\n`);
+    if (!this.#json) this.#terminal.stderr.write(`microedge: warning: ${harmless(text)}\n`);
   }
 
   /**
@@ -50,7 +51,7 @@ export class Report {
   ): ExitCode {
     if (this.#json) this.#document({ ok: code === EXIT.ok, ...fields });
     else {
-      const written = text(this.#terminal.stdout);
+      const written = shown(this.#terminal.stdout, text);
       const whole = typeof written !== "string" || written.endsWith("\n") || written === "";
       this.#terminal.stdout.write(whole ? written : `${written}\n`);
     }
@@ -60,7 +61,7 @@ export class Report {
   /** One of many results that follow each other: JSON Lines, or text as it is. */
   item(fields: JsonFields, text: (out: Output) => string | Uint8Array): void {
     if (this.#json) this.#document({ ok: true, ...fields });
-    else this.#terminal.stdout.write(text(this.#terminal.stdout));
+    else this.#terminal.stdout.write(shown(this.#terminal.stdout, text));
   }
 
   /** What went wrong, where, and what to do; returns the exit code. */
@@ -73,20 +74,41 @@ export class Report {
       return exitCode;
     }
     const name = this.#command === "" ? "microedge" : `microedge ${this.#command}`;
-    const lines = [`${name}: ${failure.message}`];
+    // A remote's words among them: not even a line end of theirs, they could pose as our lines.
+    const lines = [`${name}: ${escapeUnprintable(failure.message)}`];
     for (const { line, key, message } of failure.problems ?? []) {
-      lines.push(`  ${line === undefined ? "" : `line ${line}: `}${key} ${message}`);
+      const where = line === undefined ? "" : `line ${line}: `;
+      lines.push(`  ${where}${escapeUnprintable(`${key} ${message}`)}`);
     }
-    lines.push(`  fix: ${failure.hint}`, `  code: ${failure.code}`);
-    if (exitCode === EXIT.bug) lines.push(stackOf(thrown));
+    lines.push(`  fix: ${escapeUnprintable(failure.hint)}`, `  code: ${failure.code}`);
+    if (exitCode === EXIT.bug) lines.push(harmless(stackOf(thrown)));
     this.#terminal.stderr.write(`${lines.join("\n")}\n`);
     return exitCode;
   }
 
   #document(fields: JsonFields): void {
     const document = { schema: JSON_SCHEMA, command: this.#command, ...fields };
-    this.#terminal.stdout.write(`${JSON.stringify(document, writable)}\n`);
+    // What is unprintable stands within strings only: escaped, it is the same document.
+    this.#terminal.stdout.write(`${escapeUnprintable(JSON.stringify(document, writable))}\n`);
   }
+}
+
+/** Line ends, tabs and our own colours. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the escape sequences that we write
+const OURS = /(\n|\t|\u001b\[[0-9;]*m)/;
+
+/** `text` without what could steer a terminal: titles, cursors, reports, writing direction. */
+function harmless(text: string): string {
+  return text
+    .split(OURS)
+    .map((part, index) => (index % 2 === 1 ? part : escapeUnprintable(part)))
+    .join("");
+}
+
+/** A program gets a result as it is; a terminal gets what it can show. */
+function shown(out: Output, text: (out: Output) => string | Uint8Array): string | Uint8Array {
+  const written = text(out);
+  return typeof written === "string" && out.isTerminal ? harmless(written) : written;
 }
 
 export interface FailureView {

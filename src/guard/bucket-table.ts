@@ -15,7 +15,7 @@ import { Buckets } from "./buckets.ts";
 
 const WAYS = 8;
 /** Share of the slots that the stated capacity fills; measured, see `test/unit/guard`. */
-const LOAD = 0.75;
+const LOAD = 2 / 3;
 const SLOT_BYTES = 12;
 export const BYTES_PER_CLIENT = SLOT_BYTES / LOAD;
 export const MAX_CAPACITY = 262_144;

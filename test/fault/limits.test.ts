@@ -205,10 +205,10 @@ suite("limits of an agent", () => {
     await using _agent = await ground.start();
     const inForce = await ground.event("limits.in.force");
     assert.deepEqual(inForce["tables"], [
-      "failed_handshakes 8192 (131148 bytes)",
-      "per_peer_endpoint 400 (6444 bytes)",
+      "failed_handshakes 8192 (147468 bytes)",
+      "per_peer_endpoint 400 (7212 bytes)",
     ]);
-    assert.equal(inForce["bytes"], 131_148 + 6_444);
+    assert.equal(inForce["bytes"], 147_468 + 7_212);
     const { key, reason } = await ground.event("config.warning");
     assert.equal(key, "limits");
     assert.match(String(reason), /microedge\/Agent\.Ecoh, which is not served here/);

@@ -214,9 +214,7 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
     this.#endRead();
   };
 
-  /**
-   * A paused socket says nothing, not even that the peer has gone. So it is read, but not for long.
-   */
+  /** A paused socket does not even say that the peer has gone. So it is read, but not for long. */
   #lookForEnd(): void {
     const { lookMs } = this.context.limits;
     this.#lookAt = this.nowMs + (this.#keptMuch() ? 12 * lookMs : lookMs);
@@ -287,7 +285,6 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
       this.outbox.heldBytes +
       this.#order.heldBytes +
       this.#streams.heldBytes +
-      (this.outbox.blocked ? SOCKET_BYTES : 0) +
       (this.#paused ? SOCKET_BYTES : 0);
     if (bytes === this.#heldBytes) return;
     this.#heldBytes = bytes;

@@ -205,10 +205,15 @@ export class FileSource implements TlsMaterialSource, AsyncDisposable {
 
   #accept({ version, report }: Look, material: TlsMaterial): ReloadOutcome {
     this.#seen = version;
+    const mended = this.#refusal !== undefined;
     this.#doubtful = undefined;
     this.#refusal = undefined;
     this.#report = report;
-    if (material.digest === this.#material.digest) return { kind: "unchanged" };
+    if (material.digest === this.#material.digest) {
+      // Whoever read of the refusal in the log reads of its end there, too.
+      if (mended) this.#announce();
+      return { kind: "unchanged" };
+    }
     this.#material = material;
     this.#announce();
     for (const listener of [...this.#listeners]) listener(material);

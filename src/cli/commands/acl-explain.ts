@@ -7,6 +7,7 @@ import { principalName } from "../../base/principal.ts";
 import type { Explanation } from "../../guard/acl-explain.ts";
 import { ENDPOINT_KINDS, type EndpointKind } from "../../guard/endpoint-kind.ts";
 import { targetName } from "../../guard/policy.ts";
+import { escapeUnprintable } from "../../host/log-value.ts";
 import { type AskedTarget, knownEndpoints, parseTarget } from "../access/endpoints.ts";
 import { PEER_FORMS } from "../access/peer.ts";
 import { usage } from "../arguments.ts";
@@ -98,7 +99,10 @@ function parseKind(text: string | undefined): EndpointKind | undefined {
 
 function principalLabel(typed: string, principal: Parameters<typeof principalName>[0]): string {
   const name = principalName(principal);
-  return name === "command line" || typed.includes(name) ? typed : `${typed} (${name})`;
+  // a name in a certificate may hold line ends, which would pose as our lines
+  return name === "command line" || typed.includes(name)
+    ? typed
+    : `${typed} (${escapeUnprintable(name)})`;
 }
 
 function formatExplanation(
@@ -117,7 +121,7 @@ function formatExplanation(
     : [
         `${paint(out, "red", "denied")}   ${peer} may not call ${what}`,
         `why      ${decision.rule}`,
-        `answer   ${ERRORS[decision.code].status}: ${decision.reason}`,
+        `answer   ${ERRORS[decision.code].status}: ${escapeUnprintable(decision.reason)}`,
       ];
   const roles = standing.roles.length === 0 ? "none" : standing.roles.join(", ");
   const by = standing.rules.length === 0 ? "" : `, by ${standing.rules.join("; ")}`;

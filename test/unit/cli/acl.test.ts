@@ -220,6 +220,18 @@ suite("acl explain", () => {
     }
   });
 
+  test("a certificate's name can't pose as a line of the answer", async () => {
+    const { certificatePem } = await own.odd("x\nrule     allowed \u001b[2J", {
+      notBefore: nowMs - DAY,
+      notAfter: nowMs + DAY,
+    });
+    write("poser.crt", certificatePem);
+    const { out } = await run(["acl", "explain", "poser.crt", ECHO]);
+    assert.match(out, /^denied {3}poser\.crt \(CN=x\S*rule/);
+    assert.doesNotMatch(out, /^rule/m);
+    assert.ok(!out.includes(String.fromCharCode(27)));
+  });
+
   test("without [acl] the default policy answers", async () => {
     assert.match(
       (await run(["acl", "explain", "cn:x", ECHO], "open.toml")).out,

@@ -24,7 +24,7 @@ import {
   formatReply,
   parseBody,
   parseCall,
-  parseObject,
+  parseRequest,
 } from "./admin-json.ts";
 import type { AdminOperations, MessageBytes } from "./admin-operations.ts";
 import { assertMeant } from "./config-header.ts";
@@ -133,7 +133,7 @@ export class AdminApi implements Part {
   }
 
   async #call(request: IncomingMessage, signal: AbortSignal): Promise<unknown> {
-    const members = parseObject(await readBody(request, this.#maxBytes));
+    const members = parseRequest(await readBody(request, this.#maxBytes));
     const call = parseCall(members);
     const reply = await this.#options.operations.call(call, parseBody(members), signal);
     return formatReply(reply, call.codec);
@@ -149,7 +149,7 @@ export class AdminApi implements Part {
     if (first.done === true) {
       throw new AgentError("ERR_CONTROL_REQUEST", "the first line of a stream must be its call");
     }
-    const call = parseCall(parseObject(first.value));
+    const call = parseCall(parseRequest(first.value));
     const replies = this.#options.operations.stream(call, bodiesOf(lines), signal);
     response.writeHead(200, { "content-type": "application/jsonl" });
     for await (const body of replies) {
@@ -173,7 +173,7 @@ export class AdminApi implements Part {
 }
 
 async function* bodiesOf(lines: AsyncIterable<string>): AsyncGenerator<MessageBytes> {
-  for await (const line of lines) yield parseBody(parseObject(line));
+  for await (const line of lines) yield parseBody(parseRequest(line));
 }
 
 /** Stopping half-way leaves the request open, so that it can still be answered. */

@@ -5,9 +5,10 @@
  * A message body is text under `body` where its codec is JSON, else base64 under `bodyBase64`; text,
  * because a JSON number that passed through `JSON.parse` would have lost digits.
  */
-import { AgentError, ERRORS, type ErrorCode } from "../base/errors.ts";
+import { AgentError, ERRORS, type ErrorCode, isAgentError } from "../base/errors.ts";
 import { RemoteError } from "../rpc/client/remote-error.ts";
 import type { CodecName } from "../wire/codec/codec.ts";
+import { parseJson } from "../wire/codec/json-text.ts";
 import type { MicroError } from "../wire/mucp/error.ts";
 import type { AdminCall, AdminReply, MessageBytes } from "./admin-operations.ts";
 
@@ -15,13 +16,28 @@ const CODECS: readonly CodecName[] = ["json", "protobuf", "json-rpc", "proto-rpc
 
 type Members = Readonly<Record<string, unknown>>;
 
-/** @throws AgentError `ERR_CONTROL_REQUEST` that names the member. */
+/** What the agent says. @throws AgentError `ERR_CONTROL_REQUEST`. */
 export function parseObject(text: string): Members {
+  return objectOf(() => JSON.parse(text));
+}
+
+/**
+ * What the agent is asked. Bounded, unlike `JSON.parse`: 6 MiB of `[],[],` would end the agent for want
+ * of memory.
+ *
+ * @throws AgentError `ERR_CONTROL_REQUEST` that says what is wrong and where.
+ */
+export function parseRequest(text: string): Members {
+  return objectOf(() => parseJson(Buffer.from(text)));
+}
+
+function objectOf(parse: () => unknown): Members {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parse();
   } catch (cause) {
-    throw new AgentError("ERR_CONTROL_REQUEST", "the request is not JSON", { cause });
+    const reason = isAgentError(cause) ? `: ${cause.fields["reason"]}` : "";
+    throw new AgentError("ERR_CONTROL_REQUEST", `the request is not JSON${reason}`, { cause });
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new AgentError("ERR_CONTROL_REQUEST", "the request is not a JSON object");

@@ -206,6 +206,7 @@ suite("control socket: requests", () => {
 
   const refused = [
     { url: "/v1/call", body: "{", status: 400, says: /not JSON/ },
+    { url: "/v1/call", body: "[".repeat(1_000), status: 400, says: /nested more than/ },
     { url: "/v1/call", body: "[]", status: 400, says: /not a JSON object/ },
     { url: "/v1/call", body: '{"service":"a"}', status: 400, says: /endpoint must be text/ },
     {

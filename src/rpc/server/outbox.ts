@@ -8,6 +8,7 @@
  */
 import type { Socket } from "node:net";
 import type { Clock } from "../../host/clock.ts";
+import { SOCKET_BYTES } from "./server-limits.ts";
 
 /** Bytes per write, when there is more. At 64 KiB in 30 s a peer that takes 2 KiB/s is not cut off. */
 const PIECE_BYTES = 64 * 1024;
@@ -40,9 +41,9 @@ export class Outbox {
     return this.#blocked;
   }
 
-  /** Bytes pushed that wait for the peer. */
+  /** Bytes pushed that wait for the peer, and what the socket holds of them out of sight. */
   get heldBytes(): number {
-    return this.#bytes + (this.#blocked ? this.#socket.writableLength : 0);
+    return this.#bytes + (this.#blocked ? this.#socket.writableLength + SOCKET_BYTES : 0);
   }
 
   cork(): void {

@@ -12,6 +12,7 @@ import (
 // Flags names the PEM files of one side.
 type Flags struct {
 	cert, key, ca, serverName *string
+	old                       *bool
 }
 
 // Define adds the flags; read them after flag.Parse.
@@ -21,6 +22,7 @@ func Define() *Flags {
 		key:        flag.String("tls-key", "", "PEM key of this side"),
 		ca:         flag.String("tls-ca", "", "PEM trust bundle for the other side"),
 		serverName: flag.String("tls-server-name", "", "client: name to verify instead of the address"),
+		old:        flag.Bool("tls-1.2", false, "speak TLS 1.2 and nothing newer"),
 	}
 }
 
@@ -50,6 +52,9 @@ func (f *Flags) Client() (*tls.Config, error) {
 
 func (f *Flags) load() (*tls.Config, error) {
 	cfg := &tls.Config{MinVersion: tls.VersionTLS13, ServerName: *f.serverName}
+	if *f.old {
+		cfg.MinVersion, cfg.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
+	}
 	if *f.cert != "" {
 		pair, err := tls.LoadX509KeyPair(*f.cert, *f.key)
 		if err != nil {

@@ -143,11 +143,11 @@ export class FileSource implements TlsMaterialSource, AsyncDisposable {
     return this.#once(true);
   }
 
+  /** Does not wait for a look under way: a disk that hangs must not hold up the end of the agent. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     this.#timer?.cancel();
     this.#listeners.clear();
-    await this.#running;
   }
 
   #schedule(): void {

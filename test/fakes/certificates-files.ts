@@ -13,6 +13,8 @@ export class MemoryFiles implements Files {
   readonly #entries = new Map<string, Entry>();
   #version = 0;
   reads = 0;
+  /** What a read waits for; nothing as long as no test says otherwise. */
+  beforeRead: () => Promise<void> = async () => undefined;
 
   write(path: string, text: string, mode = 0o600): void {
     this.#version += 1;
@@ -34,6 +36,7 @@ export class MemoryFiles implements Files {
 
   async read(path: string): Promise<Uint8Array> {
     this.reads += 1;
+    await this.beforeRead();
     return this.#entry(path).bytes;
   }
 

@@ -329,6 +329,18 @@ suite("FileSource while it runs", () => {
     files.write(paths.ca, pki.caPem + other.caPem);
     assert.deepEqual(await source.reload(), { kind: "replaced" }, "a new bundle counts too");
   });
+  test("a disk that hangs does not hold up the end, and what it says later is not heard", async () => {
+    const { files, clock, log, open } = bench();
+    const source = await open();
+    const hanging = Promise.withResolvers<void>();
+    files.beforeRead = () => hanging.promise;
+    files.write(paths.cert, "garbage");
+    await clock.advance(2000);
+    await source[Symbol.asyncDispose]();
+    hanging.resolve();
+    await clock.advance(10_000);
+    assert.deepEqual([log.of("tls.material.refused").length, clock.timers], [0, 0]);
+  });
   test("a closed source leaves no timer", async () => {
     const { clock, open } = bench();
     const source = await open();

@@ -68,6 +68,9 @@ const SIGNATURES = new Set([
   "1.3.101.113",
 ]);
 
+/** Control characters, line and paragraph separators, and what turns the writing direction. */
+const INVISIBLE = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/u;
+
 const REISSUE = "issue the peer a new certificate";
 
 export const CERTIFICATE_CHECKS: readonly CertificateCheck[] = [
@@ -139,6 +142,15 @@ export const CERTIFICATE_CHECKS: readonly CertificateCheck[] = [
       commonNames.length <= 1
         ? undefined
         : `has ${commonNames.length} common names; one is the most`,
+  },
+  {
+    cause: "malformed",
+    fix: `${REISSUE} whose common name can be read`,
+    // Such a name looks like another one: to C programs as far as the NUL, to people as far as they see.
+    fault: ({ commonNames }) =>
+      commonNames.some((name) => INVISIBLE.test(name))
+        ? "has a common name with control characters"
+        : undefined,
   },
   {
     cause: "spiffe-id",

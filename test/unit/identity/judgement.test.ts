@@ -23,6 +23,30 @@ const evidence: PeerEvidence = {
   bundle: parseTrustBundle(pki.caPem),
 };
 
+suite("common names that pose as others", () => {
+  const names = [
+    { cn: "admin\0.evil", why: "a NUL" },
+    { cn: "admin\n", why: "a line end" },
+    { cn: "\u202enimda", why: "right-to-left writing" },
+    { cn: "admin\u009b", why: "a C1 control character" },
+  ];
+  for (const { cn, why } of names) {
+    test(`${why} is refused`, async () => {
+      const certificate = parseCertificate((await pki.issue(cn)).certificatePem);
+      const { accepted, problems } = judgePeer({ ...evidence, certificate });
+      assert.equal(accepted, false);
+      assert.deepEqual(
+        problems.map(({ cause }) => cause),
+        ["malformed"],
+      );
+    });
+  }
+  test("any script is fine", async () => {
+    const certificate = parseCertificate((await pki.issue("Grüße, 世界 😀")).certificatePem);
+    assert.equal(judgePeer({ ...evidence, certificate }).accepted, true);
+  });
+});
+
 suite("judgePeer", () => {
   test("accepts when everything is good", () =>
     assert.deepEqual(judgePeer(evidence), { accepted: true, problems: [] }));

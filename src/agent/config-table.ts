@@ -189,7 +189,11 @@ export const SECTIONS = {
       true,
       "Send a Micro-Stream of its own with every unary call, which keeps go-micro servers from losing calls on kept connections.",
     ),
-    proxy: row(proxyUrl(), undefined, "HTTP proxy that outbound connections go through (CONNECT)."),
+    proxy: row(
+      proxyUrl(),
+      undefined,
+      "HTTP proxy that outbound connections go through (CONNECT). This machine (localhost, 127.0.0.0/8, ::1, the host of rpc.listen) is reached without it.",
+    ),
     max_reply_bytes: row(
       integer(1_024, 67_108_864, "bytes"),
       4_194_304,

@@ -53,6 +53,7 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
   #paused = false;
   /** While paused: when to look whether the peer is still there. */
   #lookAt = 0;
+  #keepUpTo = 0;
   /** No more requests are read; what is owed is still answered. */
   #finishing = false;
   /** What it sent last is all that there is to read. */
@@ -204,7 +205,7 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
 
   readonly #onData = (chunk: Uint8Array): void => {
     if (this.#finishing) return;
-    if (this.#paused && this.#keptMuch()) this.#socket.pause(); // see `#lookForEnd`
+    if (this.#paused && this.#reader.buffered >= this.#keepUpTo) this.#socket.pause();
     this.#beginRead();
     try {
       this.#reader.push(chunk, this);
@@ -216,13 +217,11 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
 
   /** A paused socket does not even say that the peer has gone. So it is read, but not for long. */
   #lookForEnd(): void {
-    const { lookMs } = this.context.limits;
-    this.#lookAt = this.nowMs + (this.#keptMuch() ? 12 * lookMs : lookMs);
+    const { lookMs, lookBytes } = this.context.limits;
+    const kept = this.#reader.buffered;
+    this.#lookAt = this.nowMs + (kept > lookBytes ? 12 * lookMs : lookMs);
+    this.#keepUpTo = kept + lookBytes;
     this.#socket.resume();
-  }
-
-  #keptMuch(): boolean {
-    return this.#reader.buffered > this.context.limits.lookBytes;
   }
 
   /** What the reader kept while we paused comes first; then the socket goes on. */

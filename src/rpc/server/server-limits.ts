@@ -16,9 +16,9 @@ export interface ServerLimits extends MessageLimits {
   /** A peer that takes none of what we write for so long is gone. */
   readonly writeTimeoutMs: number;
   /**
-   * While reading is paused: how often to look whether the peer is still there. Once more than
-   * `lookBytes` were read on the way, a twelfth as often, and one piece at a time. More than
-   * {@link SOCKET_BYTES}, or only those would be seen.
+   * While reading is paused: how often to look whether the peer is still there, and how much may be
+   * read on the way; once that much is kept, a twelfth as often. More than {@link SOCKET_BYTES}, or
+   * only those would be seen.
    */
   readonly lookMs: number;
   readonly lookBytes: number;

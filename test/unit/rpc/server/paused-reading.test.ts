@@ -96,9 +96,9 @@ suite("a peer that stays while its connection is paused", () => {
     await pourStream(site, 400, JSON.stringify("x".repeat(10_000)));
     const sent = (): number => site.peer.stream.writableLength;
     const before = sent();
-    for (let looks = 0; looks < 200; looks++) await server.clock.advance(lookMs);
+    for (let looks = 0; looks < 20; looks++) await server.clock.advance(lookMs);
     assert.ok(sent() < before, "some was read");
-    assert.ok(sent() > before - 1_000_000, `${before - sent()} bytes were read in 1000 s`);
+    assert.ok(sent() > before - 1_000_000, `${before - sent()} bytes were read in 100 s`);
     site.peer.send(request("A.Stream", "", { "Micro-Stream": "1", "Micro-Error": "EOS" }));
     gate.resolve();
     assert.equal((await site.peer.reply()).body.trim(), "400");

@@ -34,6 +34,8 @@ export function readAcl(reading: Reading, problems: ConfigProblem[]): AclConfig 
 type Loose<T> = { readonly [K in keyof T]: T[K] | undefined };
 
 const MATCHES = ["cn", "spiffe", "dns", "sha256"] as const;
+/** Comparing a mistyped name with every role takes long when there are thousands of both. */
+const MAX_SUGGESTED_FROM = 200;
 const MATCH_WORDS = "one of cn, spiffe, dns and sha256";
 
 class AclReader {
@@ -41,6 +43,7 @@ class AclReader {
   readonly #problems: ConfigProblem[];
   /** Keys that already have a problem: a second complaint about them would only confuse. */
   readonly #faulty: ReadonlySet<string>;
+  readonly #roleNames = new Set<string>();
 
   constructor(reading: Reading, problems: ConfigProblem[]) {
     this.#reading = reading;
@@ -60,6 +63,7 @@ class AclReader {
       "name",
       (name) => name,
     );
+    for (const { name } of roles) this.#roleNames.add(name);
     const frame: AclRules = { ownTrustDomain, trustDomains, roles, peers: [] };
     const peers = this.#items("acl.peer").map((item, at) => this.#peer(frame, item, at));
     this.#duplicates(
@@ -114,7 +118,7 @@ class AclReader {
     } else if (given.length === 0 && !tried) {
       this.#problem(key, `names no peer: it needs exactly ${MATCH_WORDS}`);
     }
-    for (const role of item.roles ?? []) this.#checkRole(frame, role, `${key}.roles`);
+    for (const role of item.roles ?? []) this.#checkRole(role, `${key}.roles`);
     const sha256 = item.sha256?.replaceAll(":", "").toLowerCase();
     if (sha256 !== undefined && !/^[0-9a-f]{64}$/.test(sha256)) {
       this.#problem(`${key}.sha256`, "must be 64 hexadecimal digits, with or without colons");
@@ -129,14 +133,14 @@ class AclReader {
     return { cn, spiffe, dns, sha256, trustDomain, roles };
   }
 
-  #checkRole(frame: AclRules, role: string, key: string): void {
+  #checkRole(role: string, key: string): void {
     if (role === UNVERIFIED_ROLE) {
       this.#problem(key, `has "${role}", which is for peers that no rule can name`);
       return;
     }
-    const names = frame.roles.map(({ name }) => name);
-    if (names.includes(role)) return;
-    const meant = nearest(role, names);
+    if (this.#roleNames.has(role)) return;
+    const few = this.#roleNames.size <= MAX_SUGGESTED_FROM;
+    const meant = few ? nearest(role, this.#roleNames) : undefined;
     const advice = meant === undefined ? "add it under [[acl.role]]" : `did you mean ${meant}?`;
     this.#problem(key, `has "${role}", and there is no such role: ${advice}`);
   }
@@ -209,11 +213,13 @@ class AclReader {
   }
 
   #problem(key: string, message: string): void {
-    // an item has no line of its own: take that of any of its keys
-    const { settings } = this.#reading;
+    const lineOf = (each: string): number | undefined => this.#reading.settings.get(each)?.line;
+    // an item has no line of its own: take the first of its keys that stands in the file
     const line =
-      settings.get(key)?.line ??
-      [...settings.values()].find((each) => each.key.startsWith(`${key}.`) && each.line)?.line;
+      lineOf(key) ??
+      [...MATCHES, "roles"]
+        .flatMap((name) => lineOf(`${key}.${name}`) ?? [])
+        .sort((a, b) => a - b)[0];
     this.#problems.push({ key, message, ...(line === undefined ? {} : { line }) });
   }
 }

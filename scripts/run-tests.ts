@@ -44,11 +44,22 @@ function chosen(): readonly Suite[] {
 const hasGo = (): boolean =>
   spawnSync("bash", ["-c", 'source "$0/scripts/lib.sh"; has_go', root]).status === 0;
 
+/** They are there, or root may install them. */
+const mayScan = (): boolean =>
+  process.getuid?.() === 0 || spawnSync(resolve(root, "scripts/scanners")).status === 0;
+
 const results: SuiteResult[] = [];
 for (const suite of chosen()) {
   console.log(`\n==> ${suite.name}: ${suite.asks}`);
   if (suite.needsGo === true && !options.strict && !hasGo()) {
     console.log("  left out: Go 1.25 or later is not installed");
+    results.push({ suite, seconds: 0, passed: 0, failed: 0, skipped: 1 });
+    continue;
+  }
+  if (suite.needsScanners === true && !options.strict && !mayScan()) {
+    console.log(
+      "  left out: the scanners are not installed (scripts/scanners says what is missing)",
+    );
     results.push({ suite, seconds: 0, passed: 0, failed: 0, skipped: 1 });
     continue;
   }

@@ -17,6 +17,8 @@ export interface Suite {
   readonly concurrency?: number;
   /** Runs only where Go is installed; elsewhere it is left out, aloud. */
   readonly needsGo?: boolean;
+  /** Runs only where root may install Debian packages, or has; elsewhere it is left out, aloud. */
+  readonly needsScanners?: boolean;
 }
 
 const bin = (name: string): string => `node_modules/.bin/${name}`;
@@ -99,6 +101,15 @@ export const SUITES: readonly Suite[] = [
     needsGo: true,
     commands: [["scripts/peers"]],
     files: ["test/flood/**/*.test.ts"],
+    concurrency: 1,
+  },
+  {
+    name: "scanners",
+    asks: "Do sslyze, testssl and slowhttptest find what they should, and nothing else?",
+    quick: false,
+    needsScanners: true,
+    commands: [["scripts/scanners"]],
+    files: ["test/scanners/**/*.test.ts"],
     concurrency: 1,
   },
   {

@@ -136,21 +136,24 @@ export class UnaryCall extends InboundCall implements Receiver {
 
   #run(body: Uint8Array): void {
     let result: unknown;
+    let later: boolean;
     try {
       const envelope = this.codec.peekEnvelope(body);
       if (envelope !== undefined) this.envelope = envelope;
       const request = this.codec.readRequest(body, this.#unary.request);
       result = this.#unary.handle(request, this);
+      later = isThenable(result); // reads a member of what a handler made: may throw
     } catch (thrown) {
       this.#throw(thrown);
       return;
     }
-    if (!isThenable(result)) {
+    if (!later) {
       this.#answer(result);
       return;
     }
     this.#noticeDeadline();
-    result.then(
+    // A promise as it is; a thenable of another make settles once, whatever it does.
+    Promise.resolve(result).then(
       (value) => this.#answer(value),
       (thrown: unknown) => this.#throw(thrown),
     );

@@ -177,6 +177,18 @@ suite("what a handler throws", () => {
       }),
     },
     {
+      what: "an answer that can't be asked whether it is a promise",
+      endpoint: unary({
+        ...echo,
+        handle: () => ({
+          // biome-ignore lint/suspicious/noThenProperty: it is what this is about
+          get then(): never {
+            throw new Error("the password is 1234");
+          },
+        }),
+      }),
+    },
+    {
       what: "a reply header name that is none",
       endpoint: unary({
         ...echo,

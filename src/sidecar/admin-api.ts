@@ -162,6 +162,7 @@ export class AdminApi implements Part {
   /** A bug is logged with its stack, and answered with an id to look it up by. */
   #presentable(thrown: unknown, path: string): AgentError {
     if (isAgentError(thrown)) return thrown;
+    if (isReset(thrown)) return new AgentError("ERR_RPC_CANCELLED", "the command went away");
     const id = correlationId(this.#options.random);
     this.#options.log.emit("control.request.failed", {
       path,
@@ -213,6 +214,11 @@ function drained(response: ServerResponse, signal: AbortSignal): Promise<void> {
       resolve();
     });
   });
+}
+
+/** What reading a request throws when its sender hangs up: nobody's bug. */
+function isReset(thrown: unknown): boolean {
+  return thrown instanceof Error && (thrown as NodeJS.ErrnoException).code === "ECONNRESET";
 }
 
 /** A remote's code is any number that it chose; only the table's own are HTTP statuses. */

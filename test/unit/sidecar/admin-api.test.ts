@@ -10,18 +10,19 @@ import {
   writeFileSync,
 } from "node:fs";
 import { request } from "node:http";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, suite, test } from "node:test";
 import type { AgentError } from "#src/base/errors.ts";
-import { SILENT } from "#src/base/log.ts";
+import { type Logger, SILENT } from "#src/base/log.ts";
 import { systemRandom } from "#src/host/random.ts";
 import { RemoteError } from "#src/rpc/client/remote-error.ts";
 import { AdminApi } from "#src/sidecar/admin-api.ts";
 import { AdminClient } from "#src/sidecar/admin-client.ts";
 import type { AdminCall } from "#src/sidecar/admin-operations.ts";
 import { FakeAgent, LIMITS, STATUS } from "../../fakes/admin-operations.ts";
+import { RecordingLog } from "../../fakes/recording-log.ts";
 
 const NEVER = new AbortController().signal;
 const ECHO: AdminCall = {
@@ -47,11 +48,15 @@ afterEach(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-async function started(agent = new FakeAgent(), maxRequestBytes?: number): Promise<AdminApi> {
+async function started(
+  agent = new FakeAgent(),
+  maxRequestBytes?: number,
+  log: Logger = SILENT,
+): Promise<AdminApi> {
   const api = new AdminApi({
     path,
     operations: agent,
-    log: SILENT,
+    log,
     random: systemRandom,
     ...(maxRequestBytes === undefined ? {} : { maxRequestBytes }),
   });
@@ -398,4 +403,15 @@ suite("control socket: no agent", () => {
       message: /nobody listens at/,
     });
   });
+});
+
+test("a command that hangs up amid its request is no bug of the agent", async () => {
+  const log = new RecordingLog();
+  const api = await started(undefined, undefined, log);
+  const sent = connect(path);
+  sent.write("POST /v1/call HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc");
+  await new AdminClient(path).status(); // by now the request has been read, too
+  sent.destroy();
+  await api[Symbol.asyncDispose](); // waits for what is open
+  assert.deepEqual(log.of("control.request.failed"), []);
 });

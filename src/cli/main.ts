@@ -5,6 +5,7 @@
 import { isSea } from "node:sea";
 import type { WriteStream } from "node:tty";
 import { systemClock } from "../host/clock.ts";
+import { endProcess } from "../host/end-process.ts";
 import { keepAlive } from "../host/keep-alive.ts";
 import { systemRandom } from "../host/random.ts";
 import { COMMANDS } from "./command-table.ts";
@@ -64,7 +65,7 @@ const terminal: Terminal = {
       process.off("unhandledRejection", onRejection);
     };
   },
-  exit: (code) => process.exit(code),
+  exit: endProcess,
 };
 
 async function main(): Promise<void> {
@@ -75,7 +76,7 @@ async function main(): Promise<void> {
   // A pipe takes 64 KiB at a time; ending before its reader has taken the rest would cut it off.
   // Nothing else is waited for: idle sockets of a command don't delay the end.
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
-  process.exit(code);
+  endProcess(code);
 }
 
 /** Resolves when all that was written has left the process, or nobody reads it any more. */

@@ -126,8 +126,15 @@ export class Listener implements Part {
     signal.throwIfAborted();
     this.#intake = this.#makeIntake();
     this.#warnOfWeakness();
+    const stop = (): void => this.#stop.abort(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
     const failure = await this.#listen(this.#intake);
+    signal.removeEventListener("abort", stop);
     if (failure === undefined) return;
+    if (signal.aborted) {
+      await this[Symbol.asyncDispose]();
+      throw signal.reason;
+    }
     if (!RETRIED.has(errorCode(failure))) {
       await this[Symbol.asyncDispose]();
       throw this.#listenError(failure);
@@ -189,16 +196,28 @@ export class Listener implements Part {
       keepAliveInitialDelay: KEEP_ALIVE_MS,
     });
     server.on("connection", (raw: Socket) => intake.accept(raw));
+    const { signal } = this.#stop;
     return new Promise((resolve) => {
-      server.once("error", resolve);
+      const done = (failure: unknown): void => {
+        signal.removeEventListener("abort", onAbort);
+        resolve(failure);
+      };
+      // Resolving a name may take long, and whoever stops us does not wait for it.
+      const onAbort = (): void => done(signal.reason);
+      signal.addEventListener("abort", onAbort);
+      server.once("error", done);
       server.listen({ port, ...(host === "" ? {} : { host }) }, () => {
-        server.off("error", resolve);
+        if (signal.aborted) {
+          server.close();
+          return;
+        }
+        server.off("error", done);
         // A failed accept (out of file descriptors) concerns one connection, not the listener.
         server.on("error", (error) => this.#acceptFailed(error));
         this.#server = server;
         this.#state = { kind: "listening", address: formatBound(server) };
         this.#options.log.emit("listener.listening", { listen: this.#state.address });
-        resolve(undefined);
+        done(undefined);
       });
     });
   }

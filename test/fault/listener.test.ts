@@ -3,6 +3,7 @@
  * or not there yet.
  */
 import assert from "node:assert/strict";
+import dns from "node:dns";
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { suite, test } from "node:test";
@@ -226,6 +227,31 @@ suite("address", () => {
     await listener[Symbol.asyncDispose]();
     assert.equal(listener.state.kind, "stopped");
     assert.equal(clock.timers, 0);
+  });
+  test("a name server that does not answer holds up no stop: at start", async (t) => {
+    t.mock.method(dns, "lookup", () => undefined);
+    const listener = new Listener(options("gateway.example", 0));
+    const stop = new AbortController();
+    const starting = listener.start(stop.signal);
+    stop.abort(new Error("stopped by SIGTERM"));
+    await assert.rejects(starting, /stopped by SIGTERM/);
+    assert.equal(listener.state.kind, "stopped");
+  });
+  test("a name server that does not answer holds up no stop: at a later attempt", async (t) => {
+    const asked: ((error: Error) => void)[] = [];
+    t.mock.method(dns, "lookup", (...question: unknown[]) =>
+      asked.push(question.at(-1) as (error: Error) => void),
+    );
+    const clock = new FakeClock();
+    const listener = new Listener(options("gateway.example", 0, new RecordingLog(), clock));
+    const starting = listener.start(start());
+    asked[0]?.(Object.assign(new Error("x"), { code: "EAI_AGAIN" }));
+    await starting;
+    assert.equal(listener.state.kind, "waiting");
+    await clock.advance(1000);
+    assert.equal(asked.length, 2, "asked again");
+    await listener[Symbol.asyncDispose]();
+    assert.equal(listener.state.kind, "stopped");
   });
   test("port 0 and IPv6: the bound address is told", async () => {
     const log = new RecordingLog();

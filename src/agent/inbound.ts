@@ -50,6 +50,7 @@ export function buildInbound(
     clock,
     random,
     log,
+    policy: access.policy,
     served: () => targetsOf(table).map(({ service, endpoint }) => `${service}/${endpoint}`),
   });
   const capacity = capacityOf(config.limits, figures.memoryLimitBytes());

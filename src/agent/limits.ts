@@ -4,8 +4,9 @@
  */
 import type { Logger } from "../base/log.ts";
 import { AddressLimits } from "../guard/address-limits.ts";
-import { CallLimits } from "../guard/call-limits.ts";
+import { CallLimits, type LimitedCall } from "../guard/call-limits.ts";
 import type { LimitsView } from "../guard/limits-view.ts";
+import type { Policy } from "../guard/policy.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Random } from "../host/random.ts";
 import type { AgentConfig } from "./config.ts";
@@ -14,6 +15,7 @@ export interface LimitsParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  readonly policy: Policy;
   /** `service/Handler.Method` of what is served, once handler modules are loaded. */
   served(): readonly string[];
 }
@@ -28,11 +30,12 @@ export class Limits {
   #text: string;
 
   constructor(config: LimitsConfig, parts: LimitsParts) {
-    const { clock, random } = parts;
+    const { clock, random, policy } = parts;
+    const allows = (call: LimitedCall): boolean => policy.decide(call.peer, call).allowed;
     const { trackedPeers, trackedAddresses } = config;
     this.#parts = parts;
     this.#text = JSON.stringify(config);
-    this.calls = new CallLimits({ clock, random, trackedPeers }, config);
+    this.calls = new CallLimits({ clock, random, trackedPeers, allows }, config);
     this.addresses = new AddressLimits({ clock, random, trackedAddresses }, config);
   }
 

@@ -33,6 +33,11 @@ export interface CallLimitsParts {
   readonly trackedPeers: number;
   readonly clock: Clock;
   readonly random: Random;
+  /**
+   * Whether the policy will let the call begin; default: it will. One that it denies pays with its own
+   * peer's tokens only: else a peer without rights could spend what others share.
+   */
+  readonly allows?: (call: LimitedCall) => boolean;
 }
 
 /** What is asked of a call. */
@@ -168,6 +173,7 @@ export class CallLimits {
       const slot = buckets.find(peer.key, nowMs);
       tolls.push({ limit: "per_peer", buckets, slot, pace, counts: perPeer });
     }
+    if (this.#parts.allows?.(call) === false) return tolls;
     this.#endpoints.addTolls(tolls, call, peer, nowMs);
     if (agent !== undefined) {
       const { buckets, pace } = agent;

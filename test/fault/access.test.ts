@@ -192,6 +192,21 @@ suite("a running agent's policy", () => {
     assert.equal(await nobody.code("Debug.Health"), 401);
   });
 
+  test("a peer without rights can't spend the tokens that others share", async () => {
+    const limits = `[limits]
+per_endpoint = [{ endpoint = "microedge/Agent.Echo", rate = 1, burst = 5 }]
+agent = { rate = 1, burst = 8 }
+`;
+    await using ground = await makeGround(`${RPC}${limits}${ECHO_ROLE}${peer("backend")}`);
+    await using agent = await ground.start();
+    using backend = await Peer.connect(ground, agent.listen, "backend");
+    using stranger = await Peer.connect(ground, agent.listen, "stranger");
+    const denied = [];
+    for (let at = 0; at < 12; at += 1) denied.push(await stranger.code("Agent.Echo"));
+    assert.deepEqual(new Set(denied), new Set([403]));
+    assert.equal(await backend.code("Agent.Echo"), 200);
+  });
+
   test("a pattern that gives nothing is a warning at start and on reload", async () => {
     const unused = '[[acl.role]]\nname = "old"\nallow = ["gone/*.*"]\n';
     await using ground = await makeGround(`${RPC}${unused}`);

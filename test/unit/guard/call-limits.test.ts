@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { AgentError } from "#src/base/errors.ts";
 import type { Principal } from "#src/base/principal.ts";
-import { CallLimits, type CallRates, type LimitedCall } from "#src/guard/call-limits.ts";
+import {
+  CallLimits,
+  type CallLimitsParts,
+  type CallRates,
+  type LimitedCall,
+} from "#src/guard/call-limits.ts";
 import { FakeClock } from "../../fakes/fake-clock.ts";
 import { FakeRandom } from "../../fakes/fake-random.ts";
 import { principal } from "../../fakes/memory-server.ts";
@@ -35,8 +40,13 @@ class Rig {
   readonly log = new RecordingLog();
   readonly limits: CallLimits;
 
-  constructor(rates: Partial<CallRates>, trackedPeers = 100) {
-    const parts = { clock: this.clock, random: new FakeRandom(5), trackedPeers };
+  constructor(rates: Partial<CallRates>, trackedPeers = 100, allows?: CallLimitsParts["allows"]) {
+    const parts = {
+      clock: this.clock,
+      random: new FakeRandom(5),
+      trackedPeers,
+      ...(allows === undefined ? {} : { allows }),
+    };
     this.limits = new CallLimits(parts, { ...NONE, ...rates });
   }
 
@@ -180,6 +190,27 @@ suite("CallLimits: each limit by itself", () => {
     await rig.clock.advance(600_000);
     times(100, () => rig.ask(peer("a")));
     assert.equal(rig.log.of("limit.reached").length, 2);
+  });
+});
+
+suite("CallLimits: calls that the policy denies", () => {
+  test("cost their own peer, and nobody else", () => {
+    const once = { rate: 1, burst: 3, waitMs: 0 };
+    const rates = {
+      perPeer: { ...once, burst: 5 },
+      perEndpoint: [{ endpoint: "s/A.B", ...once }],
+      agent: once,
+    };
+    const stranger = peer("stranger");
+    const rig = new Rig(rates, 100, ({ peer: who }) => who !== stranger);
+    assert.deepEqual(
+      times(7, () => rig.ask(stranger)),
+      ["ok", "ok", "ok", "ok", "ok", "per_peer", "per_peer"],
+    );
+    assert.deepEqual(
+      times(4, () => rig.ask(peer("backend"))),
+      ["ok", "ok", "ok", "per_endpoint"],
+    );
   });
 });
 

@@ -111,7 +111,7 @@ export class MemoryWatch implements Disposable {
     const { pressure, log, limitBytes, open } = this.#parts;
     const fields = { anon_bytes: this.#anon, limit_bytes: limitBytes, connections: open() };
     if (pressure.level === "calm") log.emit("memory.calm", fields);
-    else log.emit("memory.short", { ...fields, level: pressure.level });
+    else log.emit("memory.short", { ...fields, pressure: pressure.level });
   }
 
   #countFaults(): void {

@@ -18,6 +18,11 @@ export interface ColdDisk extends Disposable {
 const DISK_BYTES = 256 * 1024 * 1024;
 const READ_AHEAD_SECTORS = 256; // of 512 bytes: 128 KiB
 
+/** Whether this machine has a loop device for us. */
+export function mayMakeDisk(): boolean {
+  return spawnSync("losetup", ["--find"]).status === 0 && process.getuid?.() === 0;
+}
+
 export function makeColdDisk(program: string): ColdDisk {
   const folder = mkdtempSync(join(tmpdir(), "microedge-flood-"));
   const image = join(folder, "disk.img");

@@ -12,9 +12,9 @@ import { resolve } from "node:path";
 import { suite, test } from "node:test";
 import { EXECUTABLE } from "../fakes/agent-process.ts";
 import { FULL, hasCommand, without } from "../fakes/needs.ts";
-import { type ColdDisk, makeColdDisk } from "./cold-disk.ts";
+import { type ColdDisk, makeColdDisk, mayMakeDisk } from "./cold-disk.ts";
 import { type FloodResult, flood } from "./flood-run.ts";
-import { memoryController, removeStaleGroups } from "./memory-group.ts";
+import { mayLimitMemory, removeStaleGroups } from "./memory-group.ts";
 
 const GENERATOR = resolve(import.meta.dirname, "../../build/peers/bench-flood");
 const ROUNDS = 3;
@@ -55,8 +55,8 @@ const DEVICES: readonly Device[] = [
 const reason =
   without("bench-flood (scripts/peers)", existsSync(GENERATOR)) ||
   without("the single executable (npm run build)", existsSync(EXECUTABLE)) ||
-  without("root with a memory control group", memoryController() !== undefined) ||
-  without("losetup and mkfs.ext4", hasCommand("losetup") && hasCommand("mkfs.ext4"));
+  without("root with a memory control group", mayLimitMemory()) ||
+  without("a loop device, or mkfs.ext4", mayMakeDisk() && hasCommand("mkfs.ext4"));
 
 suite("a flood under a memory limit", { skip: reason }, () => {
   removeStaleGroups();

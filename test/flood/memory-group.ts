@@ -32,7 +32,7 @@ const V2 = "/sys/fs/cgroup";
 const REMOVE_TRIES = 50;
 
 /** Where a group can be made; `undefined` where nobody may, or no memory controller is. */
-export function memoryController(): { version: 1 | 2; root: string } | undefined {
+function memoryController(): { version: 1 | 2; root: string } | undefined {
   if (process.getuid?.() !== 0) return undefined;
   if (existsSync(join(V1, "memory.limit_in_bytes"))) return { version: 1, root: V1 };
   const controllers = join(V2, "cgroup.subtree_control");
@@ -88,6 +88,16 @@ export function makeMemoryGroup(name: string, limitBytes: number | undefined): M
       }
     },
   };
+}
+
+/** Whether this machine lets us make one. */
+export function mayLimitMemory(): boolean {
+  try {
+    makeMemoryGroup("probe", 64 * 1024 * 1024)[Symbol.dispose]();
+    return true;
+  } catch {
+    return false; // not root, no controller, or a sandbox that keeps it to itself
+  }
 }
 
 /** Major page faults of a process since its start. */

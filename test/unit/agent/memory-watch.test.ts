@@ -92,7 +92,7 @@ suite("memory watch", () => {
       anon_bytes: 48 * MIB,
       limit_bytes: 64 * MIB,
       connections: 200,
-      level: "shedding",
+      pressure: "shedding",
     });
   });
 

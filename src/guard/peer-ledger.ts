@@ -122,9 +122,12 @@ export class PeerLedger {
 function peerId(peer: Principal): string {
   const { certificate, cn, spiffeId } = peer;
   if (!peer.verified || certificate === undefined) return `address ${hostKey(peer)}`;
-  if (spiffeId !== undefined) return spiffeId;
+  // a trust domain can vouch for what is another's, and must not spend that one's tokens
+  if (spiffeId !== undefined) return `${peer.trustDomains.join(" ")} ${spiffeId}`;
   // the length keeps a name that looks like another and its issuer apart from those
-  if (cn !== "") return `cn ${cn.length} ${cn} ${certificate.issuer}`;
+  if (cn !== "") {
+    return `cn ${cn.length} ${cn} ${peer.trustDomains.join(" ")} ${certificate.issuer}`;
+  }
   return `sha256 ${certificate.fingerprint}`;
 }
 

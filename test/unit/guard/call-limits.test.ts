@@ -241,6 +241,16 @@ suite("CallLimits: who is one peer", () => {
       why: "the same name from another issuer is another peer",
     },
     {
+      one: principal({ spiffeId: "spiffe://a/b", certificate: CERTIFICATE }),
+      two: principal({
+        spiffeId: "spiffe://a/b",
+        certificate: CERTIFICATE,
+        trustDomains: ["partner.org"],
+      }),
+      same: false,
+      why: "a name from another trust domain is another peer's, so a partner can't spend ours",
+    },
+    {
       one: principal({ ...named, cn: "" }),
       two: principal({ ...named, cn: "", certificate: { ...CERTIFICATE, fingerprint: "1" } }),
       same: false,

@@ -24,7 +24,7 @@ const CONTENDERS = ["go", "kept", "hashed", "npm-token-bucket", "npm-rate-limite
 
 export async function limiter(_rig: unknown, quick: boolean): Promise<Figure[]> {
   if (!existsSync(GO)) throw new Error("bench-limiter is missing: run scripts/peers");
-  const [takes, rounds, turns] = quick ? ["200000", "1", 1] : ["2000000", "5", 3];
+  const [takes, rounds, turns] = quick ? ["200000", "1", 1] : ["1000000", "3", 3];
   const results = new Map<string, Measured[]>(CONTENDERS.map((name) => [name, []]));
   for (let turn = 0; turn < turns; turn++) {
     for (const [name, measured] of results) {

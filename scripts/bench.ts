@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: measures the built program beside its peers and prints the figures.
  *
- *   npm run bench                          everything (six to ten minutes)
+ *   npm run bench                          everything (ten minutes, more when the machine is busy)
  *   npm run bench -- --quick               fewer calls and rounds: does it run? no figures to quote
  *   npm run bench -- --only call-cost      one part; there are call-cost, lost-calls, tls-cost, footprint, limiter, access
  *   npm run bench -- --only wire           the codecs alone, without sockets: prints its own tables

@@ -20,8 +20,8 @@ const GENERATOR = resolve(import.meta.dirname, "../../build/peers/bench-flood");
 const ROUNDS = 3;
 const ROUND_SECONDS = FULL ? 10 : 6;
 const LONG_SECONDS = 600;
-/** Two cores, shared with whatever else the machine does: below this, figures are noise. */
 const P99_RATIO = 2;
+/** On two cores, shared with whatever else the machine does, what is below this is noise. */
 const P99_FLOOR_US = 50_000;
 /** Anonymous memory may grow by so much, MiB, in the second half of a long flood. */
 const FLAT_MIB = 3;
@@ -61,33 +61,35 @@ const reason =
 suite("a flood under a memory limit", { skip: reason }, () => {
   removeStaleGroups();
   for (const device of DEVICES) {
-    test(device.why, async (context) => {
+    test(device.why, async () => {
       using disk = makeColdDisk(EXECUTABLE);
       const ratios: number[] = [];
       for (let round = 0; round < ROUNDS; round++) {
         const limited = await run(disk, device, device.limitMib, ROUND_SECONDS);
-        context.diagnostic(JSON.stringify(limited));
+        tell(`with ${device.limitMib} MiB`, limited);
         check(limited);
         const free = await run(disk, device, undefined, ROUND_SECONDS);
-        context.diagnostic(`without the limit: ${JSON.stringify(free)}`);
+        tell("without a limit", free);
         ratios.push(
           Math.max(limited.behaved.p99Us, P99_FLOOR_US) /
             Math.max(free.behaved.p99Us, P99_FLOOR_US),
         );
       }
       ratios.sort((a, b) => a - b);
-      context.diagnostic(`p99 with the limit to p99 without: ${ratios.map((x) => x.toFixed(2))}`);
+      console.log(
+        `  p99 to that without a limit, from 50 ms on: ${ratios.map((x) => x.toFixed(2))}`,
+      );
       assert.ok((ratios[1] ?? Infinity) <= P99_RATIO, `p99 ratios ${ratios}`);
     });
   }
 
   if (FULL) {
-    test("the larger one for ten minutes", async (context) => {
+    test("the larger one for ten minutes", async () => {
       const [, device] = DEVICES;
       assert.ok(device !== undefined);
       using disk = makeColdDisk(EXECUTABLE);
       const result = await run(disk, device, device.limitMib, LONG_SECONDS);
-      context.diagnostic(JSON.stringify(result));
+      tell(`ten minutes with ${device.limitMib} MiB`, result);
       check(result);
       assert.ok(result.anonEnd - result.anonMiddle < FLAT_MIB, "memory is flat");
     });
@@ -101,6 +103,19 @@ function run(
   seconds: number,
 ): Promise<FloodResult> {
   return flood({ disk, limitMib, held, ballast, seconds, limits });
+}
+
+/** The figures, for whoever reads the run. */
+function tell(what: string, result: FloodResult): void {
+  const { behaved, counts, held, heldAnswered } = result;
+  const mib = [result.anonHeld, result.anonPeak, result.anonEnd].map((size) => size.toFixed(0));
+  const ms = [behaved.p50Us, behaved.p99Us].map((us) => (us / 1000).toFixed(0));
+  console.log(
+    `  ${what}: ${counts["flood:ok"]} times four calls, ${counts["handshake:ok"]} handshakes; ` +
+      `anonymous MiB held, peak, end ${mib.join(", ")}; ` +
+      `${result.faultsPerSecond.toFixed(0)} major faults a second; p50, p99 ${ms.join(", ")} ms; ` +
+      `${heldAnswered} of ${held} held answer (cgroup v${result.cgroup})`,
+  );
 }
 
 function check(result: FloodResult): void {

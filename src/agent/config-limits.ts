@@ -26,7 +26,8 @@ export const LIMITS_ROWS = {
   ),
   failed_handshakes: row(
     rateLimit("connections"),
-    { rate: 10, burst: 100, waitMs: 0 },
+    // Installers try things and many gateways share a router: only what no mistake does is turned away.
+    { rate: 50, burst: 2000, waitMs: 0 },
     "Handshakes of one source address that may fail; when they are used up, it is turned away before TLS.",
     LIVE,
   ),

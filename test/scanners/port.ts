@@ -15,7 +15,7 @@ export const WITHOUT_SCANNERS =
   );
 
 /**
- * Every scanner breaks handshakes off by the hundred; with the usual budget for failed ones its address
+ * Every scanner breaks handshakes off by the hundred; with a tight budget for failed ones its address
  * would be turned away, and it would see nothing.
  */
 export function startScanned(

@@ -90,8 +90,8 @@ suite("sslyze", { skip: WITHOUT_SCANNERS }, () => {
     });
   }
 
-  test("with the usual limits its address is soon turned away before TLS", async () => {
-    const usual = await startScanned("");
+  test("with a budget for failed handshakes its address is soon turned away before TLS", async () => {
+    const usual = await startScanned("failed_handshakes = { rate = 10, burst = 100 }");
     try {
       const args = ["-m", "sslyze", ...SCANS, usual.listen] as const;
       await run([PYTHON, ...args], { timeoutMs: 90_000 });

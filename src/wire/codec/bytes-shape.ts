@@ -23,6 +23,6 @@ export const bytesShape: Shape<Uint8Array> = {
   toJson: (value) => `"${encodeBase64(value)}"`,
   fromProtobuf: (bytes) => MESSAGE.fromProtobuf(bytes).value,
   toProtobuf: (value) => MESSAGE.toProtobuf(create(BytesValueSchema, { value })),
-  fromBytes: (bytes) => bytes.slice(),
+  fromBytes: (bytes) => new Uint8Array(bytes),
   toBytes: (value) => value,
 };

@@ -95,8 +95,9 @@ class MessageCodec<Desc extends DescMessage> implements Shape<MessageShape<Desc>
   fromProtobuf(bytes: Uint8Array): MessageShape<Desc> {
     this.#check ??= new ProtobufCheck(this.#desc);
     try {
+      // A Buffer's own slice() would be a window on the same memory.
       const keepsWindows = this.#check.check(bytes);
-      return fromBinary(this.#desc, keepsWindows ? bytes.slice() : bytes, READ);
+      return fromBinary(this.#desc, keepsWindows ? new Uint8Array(bytes) : bytes, READ);
     } catch (thrown) {
       if (thrown instanceof FieldFault) throw asBodyError(this.typeName, thrown);
       throw this.#unreadable(this.#check, bytes, thrown);
@@ -113,7 +114,9 @@ class MessageCodec<Desc extends DescMessage> implements Shape<MessageShape<Desc>
 
   fromBytes(bytes: Uint8Array): MessageShape<Desc> {
     const message = create(this.#desc);
-    (message as unknown as Record<string, unknown>)[this.#rawField().localName] = bytes.slice();
+    (message as unknown as Record<string, unknown>)[this.#rawField().localName] = new Uint8Array(
+      bytes,
+    );
     return message;
   }
 

@@ -50,4 +50,13 @@ suite("bytesShape", () => {
       code: "ERR_WIRE_BODY",
       message: "google.protobuf.BytesValue: expected a base64 string, got an object",
     }));
+
+  for (const codec of [CODECS.bytes, CODECS.protobuf]) {
+    test(`${codec.name}: what was read is no window on a body that came as a Buffer`, () => {
+      const body = Buffer.from(codec.writeRequest(bytes, bytesShape, envelope));
+      const read = codec.readRequest(body, bytesShape);
+      body.fill(0x55);
+      assert.deepEqual(new Uint8Array(read), bytes);
+    });
+  }
 });

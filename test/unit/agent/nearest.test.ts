@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { editDistance, nearest } from "#src/agent/nearest.ts";
+import { nearest } from "#src/agent/nearest.ts";
+import { editDistance } from "#src/base/edit-distance.ts";
 
 suite("edit distance", () => {
   const rows = [

@@ -9,14 +9,13 @@ import type { Client } from "../rpc/client/client.ts";
 import { interceptorsInOrder } from "../rpc/interceptors/order.ts";
 import { EndpointTable } from "../rpc/server/endpoint-table.ts";
 import { MucpServer } from "../rpc/server/mucp-server.ts";
+import { connectionErrorReply } from "../rpc/server/replies.ts";
 import { registerAgentService } from "../services/agent-service.ts";
 import { registerDebugService } from "../services/debug-service.ts";
 import { type LoadedModule, loadHandlerModules } from "../services/handler-modules.ts";
 import { Listener, type ListenerSecurity } from "../transport/listener.ts";
 import type { VerifyMode } from "../transport/verify-mode.ts";
-import { formatMicroError, microErrorOf } from "../wire/mucp/error.ts";
-import { formatReply } from "../wire/mucp/message-writer.ts";
-import { errorHeaders } from "../wire/mucp/reply.ts";
+import { microErrorOf } from "../wire/mucp/error.ts";
 import { Access } from "./access.ts";
 import type { AgentPorts } from "./agent-ports.ts";
 import { capacityOf, misfitWords } from "./capacity.ts";
@@ -92,7 +91,7 @@ export function buildInbound(
     refusesConnection: (open) => pressure.refusesConnection(open),
     handshakeTimeoutMs: rpc.handshakeTimeoutMs,
     handler: server.handle,
-    refusalReply: (refusal) => refusalReply(refusal, service.name),
+    refusalReply: (refusal) => connectionErrorReply(microErrorOf(refusal, service.name)),
     clock,
     random,
     log,
@@ -143,11 +142,4 @@ function verifyMode({ verification, tls }: AgentConfig): VerifyMode {
     return { kind: "observe", untilMs: tls.observeUntil };
   }
   return { kind: "enforce" };
-}
-
-/** No request was read, so there is nothing to echo. */
-function refusalReply(refusal: AgentError, serviceName: string): Uint8Array {
-  const to = { contentType: "application/json", id: "", streamId: undefined };
-  const error = formatMicroError(microErrorOf(refusal, serviceName));
-  return formatReply(errorHeaders(to, error), new Uint8Array());
 }

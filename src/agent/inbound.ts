@@ -1,7 +1,6 @@
 /**
  * The serving half of the agent: what it answers, the RPC server, and the listener that lets peers in.
  */
-import type { AgentError } from "../base/errors.ts";
 import { MemoryPressure, marksFor } from "../guard/memory-marks.ts";
 import type { Target } from "../guard/policy.ts";
 import type { TlsMaterialSource } from "../identity/tls-material.ts";

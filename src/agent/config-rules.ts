@@ -41,7 +41,7 @@ const TLS_FILES = ["tls.cert", "tls.key", "tls.ca"] as const;
 /** Checks the keys against one another and works out how peers are verified. */
 export function applyRules(reading: Reading, context: RuleContext): Verification {
   const rules = new Rules(reading, context);
-  rules.tlsFiles();
+  rules.ownCertificate();
   rules.observe();
   return rules.verification();
 }
@@ -58,17 +58,32 @@ class Rules {
     this.#faulty = new Set(context.problems.map((problem) => problem.key));
   }
 
-  tlsFiles(): void {
+  /** Where the device's certificate comes from: three files, or the store; with plain text, neither. */
+  ownCertificate(): void {
     const plain = this.#setting("rpc.insecure_plaintext");
+    const store = this.#setting("store.dir");
+    const stored = store !== undefined && store.source !== "default";
+    if (plain?.value === true && stored) {
+      this.#contradiction(plain, store, "plaintext needs no certificate");
+    }
     for (const key of TLS_FILES) {
       const file = this.#setting(key);
       const given = file?.source !== "default";
       if (plain?.value === true) {
         if (given) this.#contradiction(plain, file, "plaintext needs no TLS files");
-      } else if (!given && !this.#faulty.has(key) && !this.#faulty.has("rpc.insecure_plaintext")) {
-        this.#problem(key, "is missing: TLS needs tls.cert, tls.key and tls.ca");
+      } else if (stored) {
+        if (given) {
+          this.#contradiction(store, file, "the certificate comes from one of them; keep one");
+        }
+      } else if (!given && !this.#isExcused(key)) {
+        this.#problem(key, "is missing: TLS needs tls.cert, tls.key and tls.ca, or store.dir");
       }
     }
+  }
+
+  /** Something else is wrong that may be why the key is not there. */
+  #isExcused(key: string): boolean {
+    return [key, "rpc.insecure_plaintext", "store.dir"].some((other) => this.#faulty.has(other));
   }
 
   observe(): void {

@@ -18,6 +18,7 @@ import {
 } from "./config-kinds.ts";
 import { LIMITS_ROWS } from "./config-limits.ts";
 import { LIVE, optional, type Row, required, row } from "./config-row.ts";
+import { PROBATION_ROWS, STORE_ROWS } from "./config-store.ts";
 
 export type { Row } from "./config-row.ts";
 
@@ -107,13 +108,13 @@ export const SECTIONS = {
   },
   tls: {
     cert: optional(path(), "Certificate chain of this device, PEM, leaf first.", {
-      defaultDoc: "none: must be set unless rpc.insecure_plaintext",
+      defaultDoc: "none: must be set unless store.dir or rpc.insecure_plaintext is",
     }),
     key: optional(path(), "Private key of the leaf, PEM, readable by the agent only.", {
-      defaultDoc: "none: must be set unless rpc.insecure_plaintext",
+      defaultDoc: "none: must be set unless store.dir or rpc.insecure_plaintext is",
     }),
     ca: optional(path(), "Trust bundle for peers, PEM: the roots that may have issued them.", {
-      defaultDoc: "none: must be set unless rpc.insecure_plaintext",
+      defaultDoc: "none: must be set unless store.dir or rpc.insecure_plaintext is",
     }),
     verify: row(
       choice(["enforce", "observe"]),
@@ -141,6 +142,8 @@ export const SECTIONS = {
       "Development only: no peer is verified, in or out. Never use it on a device.",
     ),
   },
+  store: STORE_ROWS,
+  probation: PROBATION_ROWS,
   control: {
     socket: optional(
       path(),

@@ -50,6 +50,11 @@ export const ERRORS = {
     retry: false,
     hint: "check the certificate, key and trust bundle files; `microedge doctor` names the fault",
   },
+  ERR_IDENTITY_NONE: {
+    status: 503,
+    retry: true,
+    hint: "give the device a certificate: `microedge cert import`",
+  },
   ERR_TLS_HANDSHAKE: {
     status: 503,
     retry: true,

@@ -26,7 +26,10 @@ export interface DomainBundle {
 }
 
 export interface TlsMaterialSource {
+  /** @throws AgentError `ERR_IDENTITY_NONE` while there is none, see {@link absent}. */
   readonly current: TlsMaterial;
+  /** Why there is no material yet, for people: a device that nobody has given a certificate. */
+  readonly absent?: string | undefined;
   /** Calls `listener` after each change; returns the function that ends it. */
   subscribe(listener: (material: TlsMaterial) => void): () => void;
 }

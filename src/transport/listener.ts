@@ -88,6 +88,8 @@ export class Listener implements Part {
   #server: Server | undefined;
   #state: ListenerState = { kind: "stopped" };
   #retrying: Promise<void> | undefined;
+  /** While there is no certificate to listen with. */
+  #unsubscribe: (() => void) | undefined;
 
   constructor(options: ListenerOptions) {
     this.#options = options;
@@ -118,12 +120,24 @@ export class Listener implements Part {
   }
 
   /**
-   * Begins to listen. Resolves also when the address is not there yet: see {@link state}.
+   * Begins to listen. Resolves also when the address is not there yet, or the certificate to show
+   * there: see {@link state}.
    *
    * @throws AgentError `ERR_LISTEN` for an address in use, a forbidden port, and the like.
    */
   async start(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
+    const { security, log } = this.#options;
+    if (security.kind === "tls" && security.source.absent !== undefined) {
+      this.#state = { kind: "waiting", reason: security.source.absent, attempts: 0 };
+      log.emit("listener.waiting", { reason: security.source.absent });
+      this.#unsubscribe = security.source.subscribe(() => {
+        this.#unsubscribe?.();
+        this.#unsubscribe = undefined;
+        this.#retrying = this.#startLate();
+      });
+      return;
+    }
     this.#intake = this.#makeIntake();
     this.#warnOfWeakness();
     const stop = (): void => this.#stop.abort(signal.reason);
@@ -146,6 +160,7 @@ export class Listener implements Part {
   /** Stops accepting and resets unfinished handshakes; connections handed over stay open. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new AgentError("ERR_RPC_DRAINING", "the listener was stopped"));
+    this.#unsubscribe?.();
     this.#state = { kind: "stopped" };
     // `close` would wait for open connections, which are no longer ours: not listening is enough.
     this.#server?.close();
@@ -153,6 +168,16 @@ export class Listener implements Part {
     this.#intake?.close();
     this.#live?.[Symbol.dispose]();
     await this.#retrying;
+  }
+
+  /** The certificate has come. Nobody waits for the start any more, so every failure is tried again. */
+  async #startLate(): Promise<void> {
+    this.#intake = this.#makeIntake();
+    this.#warnOfWeakness();
+    const failure = await this.#listen(this.#intake);
+    if (failure === undefined || this.#stop.signal.aborted) return;
+    this.#wait(failure, 1);
+    await this.#retry(this.#intake);
   }
 
   #makeIntake(): Intake {

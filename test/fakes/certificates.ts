@@ -9,6 +9,7 @@ import {
   type KeyObject,
   X509Certificate,
 } from "node:crypto";
+import { AgentError } from "#src/base/errors.ts";
 import { systemRandom } from "#src/host/random.ts";
 import type { TlsMaterial, TlsMaterialSource } from "#src/identity/tls-material.ts";
 import {
@@ -102,11 +103,21 @@ export function materialOf(leaf: Issued, trustBundlePem: string): TlsMaterial {
 
 /** A source that a test replaces by hand. */
 export class HandSource implements TlsMaterialSource {
-  current: TlsMaterial;
   readonly #listeners = new Set<(material: TlsMaterial) => void>();
+  #material: TlsMaterial | undefined;
 
-  constructor(material: TlsMaterial) {
-    this.current = material;
+  /** Without material it is the source of a device that has no certificate yet. */
+  constructor(material?: TlsMaterial) {
+    this.#material = material;
+  }
+
+  get absent(): string | undefined {
+    return this.#material === undefined ? "the device has no certificate yet" : undefined;
+  }
+
+  get current(): TlsMaterial {
+    if (this.#material !== undefined) return this.#material;
+    throw new AgentError("ERR_IDENTITY_NONE", this.absent ?? "");
   }
 
   subscribe(listener: (material: TlsMaterial) => void): () => void {
@@ -115,7 +126,7 @@ export class HandSource implements TlsMaterialSource {
   }
 
   replace(material: TlsMaterial): void {
-    this.current = material;
+    this.#material = material;
     for (const listener of this.#listeners) listener(material);
   }
 }

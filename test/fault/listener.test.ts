@@ -228,6 +228,54 @@ suite("address", () => {
     assert.equal(listener.state.kind, "stopped");
     assert.equal(clock.timers, 0);
   });
+  test("no certificate yet: start succeeds, nothing listens; it does once there is one", async () => {
+    const none = new HandSource();
+    const log = new RecordingLog();
+    const listener = new Listener({
+      ...options("127.0.0.1", 0, log),
+      security: { ...security, source: none },
+      clock: systemClock,
+      handler: (peer) => peer.socket.end("in"),
+    });
+    await listener.start(start());
+    const reason = "the device has no certificate yet";
+    assert.deepEqual(listener.state, { kind: "waiting", reason, attempts: 0 });
+    assert.equal(log.of("listener.waiting")[0]?.fields["reason"], reason);
+    none.replace(source.current);
+    await log.find(({ event }) => event === "listener.listening");
+    const socket = await dialTls(Number(listener.address?.split(":")[1]), good);
+    assert.equal(await readAll(socket), "in");
+    await listener[Symbol.asyncDispose]();
+  });
+  test("the certificate comes, but the address is taken: it is tried again, not given up", async () => {
+    const none = new HandSource();
+    const clock = new FakeClock();
+    const log = new RecordingLog();
+    const rig = await startRig(security);
+    const listener = new Listener({
+      ...options("127.0.0.1", rig.port, log, clock),
+      security: { ...security, source: none },
+    });
+    await listener.start(start());
+    none.replace(source.current);
+    await log.find(({ fields }) => /in use/.test(String(fields["reason"])));
+    await rig[Symbol.asyncDispose]();
+    await clock.advance(1000);
+    await log.find(({ event }) => event === "listener.listening");
+    await listener[Symbol.asyncDispose]();
+    assert.equal(clock.timers, 0);
+  });
+  test("stopped while there is no certificate: it never listens", async () => {
+    const none = new HandSource();
+    const listener = new Listener({
+      ...options("127.0.0.1", 0),
+      security: { ...security, source: none },
+    });
+    await listener.start(start());
+    await listener[Symbol.asyncDispose]();
+    none.replace(source.current);
+    assert.equal(listener.state.kind, "stopped");
+  });
   test("a name server that does not answer holds up no stop: at start", async (t) => {
     t.mock.method(dns, "lookup", () => undefined);
     const listener = new Listener(options("gateway.example", 0));

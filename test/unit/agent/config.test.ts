@@ -409,6 +409,13 @@ suite("who is verified", () => {
       env: { MICROEDGE_RPC_INSECURE_PLAINTEXT: "true" },
       names: ["rpc.insecure_plaintext", "tls.cert"],
     },
+    { env: { MICROEDGE_STORE_DIR: "/var/lib/microedge" }, names: ["store.dir", "tls.cert"] },
+    { env: { MICROEDGE_STORE_DIR: "/var/lib/microedge" }, names: ["store.dir", "tls.key"] },
+    { env: { MICROEDGE_STORE_DIR: "/var/lib/microedge" }, names: ["store.dir", "tls.ca"] },
+    {
+      env: { MICROEDGE_STORE_DIR: "/s", MICROEDGE_RPC_INSECURE_PLAINTEXT: "true" },
+      names: ["rpc.insecure_plaintext", "store.dir"],
+    },
   ];
   for (const { env, tls, names } of contradictions) {
     test(`contradiction: ${JSON.stringify(env)} ${tls ?? ""}`, () => {

@@ -73,6 +73,61 @@ export const ERRORS = {
   // certificates and keys
   ERR_CERT_INVALID: { status: 400, retry: false, hint: "issue the certificate again" },
   ERR_KEY_INVALID: { status: 400, retry: false, hint: "check the key file" },
+  ERR_KEY_WEAK: {
+    status: 400,
+    retry: false,
+    hint: "use a key on P-256, P-384 or Ed25519, or RSA with 2048 to 8192 bits",
+  },
+  ERR_KEY_PASSPHRASE: {
+    status: 400,
+    retry: false,
+    hint: "give the passphrase that the file was made with",
+  },
+  ERR_KEY_DAMAGED: {
+    status: 500,
+    retry: false,
+    hint: "import the key and certificate again, or enrol the device anew",
+  },
+  ERR_KEY_NOT_EXPORTABLE: {
+    status: 400,
+    retry: false,
+    hint: "create a new key where it is needed and have a certificate issued for it",
+  },
+  ERR_KEY_SEALING_LOST: {
+    status: 500,
+    retry: false,
+    hint: "restore the sealing key from where it came, or reset the store and enrol the device anew",
+  },
+  ERR_KEY_SEALING_WRONG: {
+    status: 500,
+    retry: false,
+    hint: "restore the sealing key that this store was made with, or reset the store and enrol the device anew",
+  },
+  ERR_KEY_SEALING_INVALID: {
+    status: 500,
+    retry: false,
+    hint: "correct where the sealing key is said to come from",
+  },
+  ERR_KEY_SEALING_EXPOSED: {
+    status: 500,
+    retry: false,
+    hint: "give the sealing key's file to the agent's user and set its mode to 0600",
+  },
+  ERR_KEY_SEALING_UNAVAILABLE: {
+    status: 503,
+    retry: true,
+    hint: "check the TPM or token and the program that speaks to it",
+  },
+  ERR_IMPORT_INVALID: {
+    status: 400,
+    retry: false,
+    hint: "export the file again where it was made",
+  },
+  ERR_IMPORT_UNSUPPORTED: {
+    status: 400,
+    retry: false,
+    hint: "convert the file with openssl as the message says, then import the result",
+  },
   // calls
   ERR_RPC_NOT_FOUND: {
     status: 404,

@@ -27,13 +27,28 @@ export interface OpenKey {
   readonly tlsKey: string | KeyObject;
   /** Signs `bytes` as the key's algorithm does by default: ECDSA in DER with SHA-256 or -384, Ed25519, RSA PKCS#1 with SHA-256. */
   sign(bytes: Uint8Array): Promise<Uint8Array>;
+  /**
+   * The private key, PKCS#8 DER, for an export that the operator asked for; the caller overwrites it
+   * after use.
+   *
+   * @throws AgentError `ERR_KEY_NOT_EXPORTABLE` when it lies in hardware that keeps it.
+   */
+  exportPkcs8(): Uint8Array;
 }
+
+/** RSA keys are taken over, not made: on small devices making one takes up to minutes. */
+export type CreatableAlgorithm = Exclude<KeyAlgorithm, "rsa">;
 
 export interface KeyProvider {
   /** @throws AgentError `ERR_KEY_*`. */
-  create(algorithm: KeyAlgorithm): Promise<KeyReference>;
-  /** Takes over a private key, PEM (PKCS#8, SEC 1 or PKCS#1, unencrypted). @throws AgentError `ERR_KEY_*`. */
-  import(privateKeyPem: string): Promise<KeyReference>;
+  create(algorithm: CreatableAlgorithm): Promise<KeyReference>;
+  /**
+   * Takes over a private key, PEM (PKCS#8, SEC 1 or PKCS#1).
+   *
+   * @param passphrase of an encrypted one.
+   * @throws AgentError `ERR_KEY_*`.
+   */
+  import(privateKeyPem: string, passphrase?: string): Promise<KeyReference>;
   /** @throws AgentError `ERR_KEY_*` when the key is not there, or can't be unsealed. */
   open(reference: KeyReference): Promise<OpenKey>;
 }

@@ -128,6 +128,58 @@ export const ERRORS = {
     retry: false,
     hint: "convert the file with openssl as the message says, then import the result",
   },
+  // the certificate store
+  ERR_STORE_LOCKED: {
+    status: 503,
+    retry: true,
+    hint: "another microedge uses this store; stop it, or give the command to the running agent",
+  },
+  ERR_STORE_UNSAFE: {
+    status: 500,
+    retry: false,
+    hint: "the store must belong to the agent's user alone; correct owner and type as the message says",
+  },
+  ERR_STORE_FORMAT: {
+    status: 500,
+    retry: false,
+    hint: "a newer microedge wrote this store; install that version again, or reset the store",
+  },
+  ERR_STORE_FULL: {
+    status: 503,
+    retry: true,
+    hint: "free space or inodes on the store's file system; the store recovers by itself",
+  },
+  ERR_STORE_READ_ONLY: {
+    status: 503,
+    retry: true,
+    hint: "mount the store's file system for writing; if it fell back to read-only, check the disk",
+  },
+  ERR_STORE_IO: {
+    status: 503,
+    retry: true,
+    hint: "the disk failed: look into the kernel log, and replace the card if it fails again",
+  },
+  ERR_STORE_CORRUPT: {
+    status: 500,
+    retry: false,
+    hint: "the file was damaged on disk; what it held must be given again",
+  },
+  ERR_STORE_CONTENT: {
+    status: 400,
+    retry: false,
+    hint: "give a key, its certificate and a trust bundle that belong together, within the limits",
+  },
+  ERR_STORE_SEQUENCE: {
+    status: 409,
+    retry: false,
+    hint: "look at `microedge cert history`: the step does not fit what is in the store",
+  },
+  ERR_STORE_BUSY: {
+    status: 503,
+    retry: true,
+    hint: "the disk is slow and changes wait for it; try again later",
+  },
+  ERR_STORE_CLOSED: { status: 503, retry: true, hint: "the agent is stopping; try again" },
   // calls
   ERR_RPC_NOT_FOUND: {
     status: 404,

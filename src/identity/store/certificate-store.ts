@@ -1,13 +1,17 @@
 /**
  * The certificate store as its users see it. One writer per directory; every method that changes
  * something resolves when the change is durable, and rejects with the state as it was.
+ *
+ * Changes run one after another, each in at most one thread of libuv's pool, so that a disk that
+ * takes 30 s to sync holds up nothing but further changes. What is read as a property comes from
+ * memory. Open it with `openCertificateStore` (open-store.ts).
  */
 import type { KeyReference } from "../keys/key-provider.ts";
 import type { Generation, GenerationContent, GenerationMark, MarkReason } from "./generation.ts";
 
 export interface CertificateStore extends AsyncDisposable {
   readonly dir: string;
-  /** Drawn when the store began; 32 hexadecimal digits. */
+  /** Drawn when the store began, was lost or was reset; 32 hexadecimal digits. */
   readonly epoch: string;
   /** In force; `undefined` in an empty store. */
   readonly current: Generation | undefined;
@@ -18,29 +22,62 @@ export interface CertificateStore extends AsyncDisposable {
   readonly health: StoreHealth;
   readonly wear: StoreWear;
 
-  /** Writes a new generation as `next`, replacing a `next` that was there. @throws AgentError `ERR_STORE_*`. */
-  stage(content: GenerationContent): Promise<Generation>;
-  /** Puts `next` in force: it becomes `current`, what was current becomes `previous`. */
+  /**
+   * Writes a new generation as `next`, replacing a `next` that was there, and reads it back.
+   *
+   * @param digest Of what was validated (`TlsMaterial.digest`); what is written must have the same.
+   * @throws AgentError `ERR_STORE_CONTENT` when key, leaf and digest don't belong together or are
+   *   too large; `ERR_STORE_FULL`, `ERR_STORE_READ_ONLY`, `ERR_STORE_IO`, `ERR_STORE_BUSY`.
+   */
+  stage(content: GenerationContent, digest?: string): Promise<Generation>;
+  /**
+   * Puts `next` in force: it becomes `current`, what was current becomes `previous`. Its mark stays.
+   *
+   * @throws AgentError `ERR_STORE_SEQUENCE` when there is no `next`; else as {@link stage}.
+   */
   commit(): Promise<Generation>;
-  /** Marks a generation; a mark that says the same costs no write. */
+  /**
+   * Marks a generation; a mark that says the same costs no write. `bad` is for good: whoever wants
+   * that generation again imports it again.
+   *
+   * @throws AgentError `ERR_STORE_SEQUENCE` when there is no such generation, or it is bad.
+   */
   mark(number: number, mark: GenerationMark, reasons?: readonly MarkReason[]): Promise<void>;
-  /** `previous` is in force again; what was current is kept, marked bad. */
+  /**
+   * `previous` is in force again; what was current is kept, marked bad.
+   *
+   * @throws AgentError `ERR_STORE_SEQUENCE` when there is no `previous`.
+   */
   fallBack(reasons: readonly MarkReason[]): Promise<Generation>;
   /** Gives up `next`; kept in the history, marked bad. */
   discardNext(reasons: readonly MarkReason[]): Promise<void>;
-  /** All that are still on flash, newest first. */
+  /** All that are still on flash, newest first: those three, and the last few marked bad. */
   history(): readonly Generation[];
 
-  /** Keys made ahead of their certificate (`key create`, and for a request under way). */
+  /** Keys made ahead of their certificate (`key create`, and for a request under way), at most 16. */
   pendingKeys(): ReadonlyMap<string, KeyReference>;
+  /** Keeps a key under a name (letters, digits, `.`, `_`, `-`; 64 at most), replacing one that was there. */
   keepKey(name: string, key: KeyReference): Promise<void>;
+  /** Does nothing when there is none. */
   dropKey(name: string): Promise<void>;
 
-  /** Small further state that must survive (trusted time floor, CRL numbers, ...), at most 64 KiB each. */
+  /**
+   * Small further state that must survive (trusted time floor, CRL numbers, ...); at most 64 notes of
+   * 64 KiB. A note that was found damaged when the store was opened is gone, and `health.healed` says so.
+   *
+   * @throws AgentError `ERR_STORE_CORRUPT` when it was damaged since.
+   */
   readNote(name: string): Promise<Uint8Array | undefined>;
+  /** Replaces a note as a whole; the same bytes again cost no write. */
   writeNote(name: string, bytes: Uint8Array): Promise<void>;
+  /** Does nothing when there is none. */
+  dropNote(name: string): Promise<void>;
 
-  /** Destroys every key and certificate and begins a new epoch. */
+  /**
+   * Factory reset: removes every key, certificate and note, and begins a new epoch. Power lost half
+   * way: the next opening finishes it. What was removed may still be read from the flash chip by force;
+   * only the end of the sealing key destroys it for certain.
+   */
   reset(): Promise<void>;
 }
 
@@ -56,11 +93,11 @@ export interface StoreHealth {
 }
 
 export interface StoreWear {
-  /** Since the store was opened. */
+  /** Since the store was opened; bytes as handed to the file system, which adds its own. */
   readonly bytesWritten: number;
   readonly syncs: number;
   readonly operations: number;
-  /** In the running day, and what a day may cost. */
+  /** In the running day (24 h from opening on, by the monotonic clock), and what a day may cost. */
   readonly bytesToday: number;
   readonly budgetBytesPerDay: number;
 }

@@ -28,7 +28,7 @@ export interface MarkReason {
 export interface Generation extends GenerationContent {
   /** From 1. */
   readonly number: number;
-  /** 32 hexadecimal digits. */
+  /** The epoch it was written in; 32 hexadecimal digits. */
   readonly epoch: string;
   /** Unix ms by the wall clock, which may have been wrong. */
   readonly createdAt: number;

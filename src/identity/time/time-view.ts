@@ -21,3 +21,39 @@ export interface TimeView {
   /** For a person; `undefined` when the clock is trusted. */
   readonly words: string | undefined;
 }
+
+/**
+ * What becomes of a peer whose certificate OpenSSL finds not yet valid while the clock is known to be
+ * wrong. `refuse`: OpenSSL's word stands. `proven`: let in when it is valid at the proven time.
+ * `tolerate`: also when it begins later than anything proven, as after years on a shelf.
+ */
+export type NotYetValidPolicy = "refuse" | "proven" | "tolerate";
+
+/** How far a doubtful clock may speak for a peer. */
+export interface DatePolicy {
+  readonly notYetValid: NotYetValidPolicy;
+  /** How long after its end a leaf still counts, milliseconds; 0 means never, and is the default. */
+  readonly expiredGraceMs: number;
+}
+
+export const DEFAULT_DATE_POLICY: DatePolicy = { notYetValid: "proven", expiredGraceMs: 0 };
+
+/** The time by which a peer is judged at this moment. */
+export interface PeerTime {
+  /** Unix ms: the clock's, or the proven time while the clock is known to be wrong. */
+  readonly nowMs: number;
+  /** Only there when OpenSSL's word on dates is not the last one. */
+  readonly doubt?: DateDoubt | undefined;
+}
+
+export interface DateDoubt {
+  /** What OpenSSL judges by, Unix ms. */
+  readonly clockMs: number;
+  readonly clockWrong: boolean;
+  readonly policy: DatePolicy;
+}
+
+/** Where a listener or dialer gets the time to judge by. */
+export interface PeerClock {
+  peerTime(): PeerTime;
+}

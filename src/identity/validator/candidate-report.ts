@@ -1,7 +1,9 @@
 /**
- * What the validator says of a candidate: every reason, each with a code and a fix.
+ * What goes into the validator and what comes out: a candidate for the device's identity, what stands
+ * around it, and every reason against it, each with a code and a fix.
  */
 import type { KeyObject } from "node:crypto";
+import type { TimeView } from "../time/time-view.ts";
 import type { TlsMaterial } from "../tls-material.ts";
 import type { Certificate } from "../x509/certificate.ts";
 
@@ -23,6 +25,44 @@ export interface Reason {
   readonly fix: string;
 }
 
+/** What a certificate of this device is used for; most are for both. */
+export type CandidateRole = "server" | "client";
+
+/** What an operator may allow by configuration or on the command line; everything is off by default. */
+export interface CandidatePolicy {
+  /** Put a certificate in force whose time has not come, as far as this machine's wrong clock knows. */
+  readonly tolerateNotYetValid?: boolean;
+  /** For how long after its end a certificate still counts, ms; default 0. */
+  readonly expiryGraceMs?: number;
+  /** Go back to a certificate that was issued before the one in force. */
+  readonly allowOlder?: boolean;
+  /** Become another device: another SPIFFE ID or common name than that in force. */
+  readonly allowOtherIdentity?: boolean;
+  /** Turn deviations from the profile of RFC 5280 that harm nobody (default: warnings) into reasons. */
+  readonly strictProfile?: boolean;
+}
+
+/** What stands around a candidate. */
+export interface CandidateContext {
+  readonly time: TimeView;
+  /** What is in force; `undefined` on an empty store. */
+  readonly current?: Pick<TlsMaterial, "chainPem" | "trustBundlePem"> | undefined;
+  /** As configured; each `undefined` is taken from what is in force. */
+  readonly expected?: {
+    readonly spiffeId?: string | undefined;
+    readonly commonName?: string | undefined;
+    /** DNS names and IP addresses that the certificate must name. */
+    readonly hosts?: readonly string[] | undefined;
+  };
+  /** Default both. */
+  readonly roles?: readonly CandidateRole[];
+  readonly policy?: CandidatePolicy;
+  /** Revocation lists, PEM; with any, OpenSSL wants one for each authority of the chain. */
+  readonly crlsPem?: readonly string[];
+  /** Authorities between leaf and root, those that renew themselves not counted; default 8. */
+  readonly maxIntermediates?: number;
+}
+
 export interface CandidateReport {
   /** Empty: the candidate may go in force. */
   readonly reasons: readonly Reason[];
@@ -32,4 +72,29 @@ export interface CandidateReport {
   readonly leaf: Certificate | undefined;
   /** With the chain put in order, without the root; only when there is no reason against it. */
   readonly material: TlsMaterial | undefined;
+}
+
+/** What a trial handshake shows and is judged by. */
+export interface TrialMaterial {
+  /** Leaf first. */
+  readonly chainPem: string;
+  readonly tlsKey: string | KeyObject;
+  readonly trustBundlePem: string;
+  readonly crlsPem?: readonly string[];
+}
+
+/** OpenSSL's verdict on the chain in one role, by Node's code; `undefined`: good. */
+export type TrialVerdict = string | undefined;
+
+export type TrialOutcome =
+  | { readonly kind: "done"; readonly server: TrialVerdict; readonly client: TrialVerdict }
+  /** There was no handshake; `cause` is OpenSSL's name of the fault, never text out of a key. */
+  | { readonly kind: "failed"; readonly step: "load" | "handshake"; readonly cause: string };
+
+/**
+ * The port by which the validator asks OpenSSL: one TLS 1.3 handshake of the material with itself, in
+ * memory, each end showing the chain and judging the other's. It always ends, and never rejects.
+ */
+export interface HandshakeTrial {
+  run(material: TrialMaterial): Promise<TrialOutcome>;
 }

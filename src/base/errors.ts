@@ -180,6 +180,22 @@ export const ERRORS = {
     hint: "the disk is slow and changes wait for it; try again later",
   },
   ERR_STORE_CLOSED: { status: 503, retry: true, hint: "the agent is stopping; try again" },
+  // rotation of the identity
+  ERR_CERT_REFUSED: {
+    status: 400,
+    retry: false,
+    hint: "correct every reason that is listed; the identity in force has not changed",
+  },
+  ERR_CERT_SUPERSEDED: {
+    status: 409,
+    retry: false,
+    hint: "a newer identity came while this one waited; look at `microedge cert history`",
+  },
+  ERR_CERT_LOCAL: {
+    status: 500,
+    retry: false,
+    hint: "the identity can't be used on this device; look at `microedge doctor` and the agent's log",
+  },
   // calls
   ERR_RPC_NOT_FOUND: {
     status: 404,
@@ -227,6 +243,11 @@ export const ERRORS = {
     status: 500,
     retry: false,
     hint: "correct the module named under [[handlers]]",
+  },
+  ERR_HANDLER_CODEC: {
+    status: 500,
+    retry: false,
+    hint: "the event codec.failed in the agent's log names the codec, its module and the reason",
   },
   // control socket and command line
   ERR_CONTROL_UNREACHABLE: {

@@ -61,6 +61,38 @@ export const EVENTS = {
     msg: "no space is set aside: on a full disk the next rotation may fail",
   },
   "store.worn": { level: "warn", msg: "certificate store wrote more today than its budget" },
+  "certificate.rotated": { level: "info", msg: "a new generation of the identity is in force" },
+  "certificate.refused": {
+    level: "error",
+    msg: "a new identity was refused; the old one stays in force",
+  },
+  "certificate.trialled": { level: "info", msg: "a peer accepted the new identity" },
+  "certificate.proven": { level: "info", msg: "probation is over: the identity is confirmed" },
+  "certificate.unproven": {
+    level: "warn",
+    msg: "the identity in force has not been accepted by any probe peer yet",
+  },
+  "certificate.fallback": {
+    level: "error",
+    msg: "the new identity failed; the one before is in force again",
+  },
+  "certificate.fallback.withheld": {
+    level: "error",
+    msg: "the new identity fails, and the one before is no good either; the new one stays in force",
+  },
+  "certificate.publish.failed": {
+    level: "error",
+    msg: "a part of the agent could not take the identity over",
+  },
+  "trust.overlap.begun": {
+    level: "info",
+    msg: "old and new authorities are trusted side by side for a while",
+  },
+  "trust.overlap.ended": { level: "info", msg: "the old authorities are no longer trusted" },
+  "trust.overlap.stuck": {
+    level: "error",
+    msg: "the old authorities should go, but the identity needs them",
+  },
   "rpc.call": { level: "debug", msg: "call finished" },
   "rpc.message.refused": { level: "warn", msg: "peer sent something that is not a valid message" },
   "rpc.handler.failed": { level: "error", msg: "handler failed with a bug" },
@@ -75,6 +107,14 @@ export const EVENTS = {
   "rpc.client.retry": { level: "debug", msg: "call is tried again" },
   "rpc.client.node.resting": { level: "warn", msg: "node failed and rests" },
   "handlers.loaded": { level: "info", msg: "handler module was loaded" },
+  "codec.failed": {
+    level: "error",
+    msg: "codec of a handler module failed; the call was answered",
+  },
+  "codec.resting": {
+    level: "warn",
+    msg: "codec of a handler module hung too often and rests; calls that need it are answered 503",
+  },
   "handler.note": { level: "info", msg: "a handler module reports" },
   "handler.warning": { level: "warn", msg: "a handler module warns" },
   "control.listening": { level: "info", msg: "control socket accepts commands" },
@@ -91,7 +131,15 @@ export const EVENTS = {
 
 export type LogEvent = keyof typeof EVENTS;
 
-export type LogValue = string | number | boolean | undefined | readonly string[];
+/** One of several things of a kind, each with the same fields: `reasons: [{code, words}]`. */
+export type LogRow = Readonly<Record<string, string>>;
+export type LogValue =
+  | string
+  | number
+  | boolean
+  | undefined
+  | readonly string[]
+  | readonly LogRow[];
 export type LogFields = Readonly<Record<string, LogValue>>;
 
 export interface Logger {

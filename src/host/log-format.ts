@@ -1,7 +1,7 @@
 /**
  * How one log record is written: a JSON object for the journal, a readable line for a terminal.
  */
-import type { LogEvent, LogFields, LogLevel, LogValue } from "../base/log.ts";
+import type { LogEvent, LogFields, LogLevel, LogRow, LogValue } from "../base/log.ts";
 import { escapeUnprintable, safeValue } from "./log-value.ts";
 
 export interface LogRecord {
@@ -59,9 +59,16 @@ export function formatText(options: { readonly colour: boolean }): LineFormat {
 }
 
 function textValue(value: LogValue): string {
-  if (Array.isArray(value)) return `[${value.map(textValue).join(" ")}]`;
+  if (Array.isArray(value)) return `[${value.map(itemText).join(" ")}]`;
   const text = String(value);
   return escapeUnprintable(/[\s"=]/.test(text) || text === "" ? JSON.stringify(text) : text);
+}
+
+/** A row of a list as `{code=expired words="…"}`. */
+function itemText(item: string | LogRow): string {
+  if (typeof item === "string") return textValue(item);
+  const fields = Object.entries(item).map(([name, text]) => `${name}=${textValue(text)}`);
+  return `{${fields.join(" ")}}`;
 }
 
 /** A clock that stands beyond what a Date holds must not cost the line. */

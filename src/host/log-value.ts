@@ -2,7 +2,7 @@
  * Makes values safe to write to a log: bounded, no secrets, no control characters. The last guard,
  * not the first: nobody hands keys or bodies to a logger, and a foreign error text may quote them.
  */
-import type { LogValue } from "../base/log.ts";
+import type { LogRow, LogValue } from "../base/log.ts";
 
 /** Longest string of one field, in UTF-16 units; a stack trace of a handler fits. */
 export const MAX_STRING_LENGTH = 2_048;
@@ -29,9 +29,18 @@ export function safeValue(value: LogValue): LogValue {
   if (typeof value === "string") return safeText(value);
   if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
   if (value === undefined || typeof value === "boolean") return value;
-  const items = value.slice(0, MAX_LIST_LENGTH).map(safeText);
+  const items = value.slice(0, MAX_LIST_LENGTH);
   const more = value.length - items.length;
-  return more === 0 ? items : [...items, `${more} more`];
+  if (!items.every((item) => typeof item === "string")) {
+    const rows = items.map((item) => safeRow(typeof item === "string" ? { item } : item));
+    return more === 0 ? rows : [...rows, { item: `${more} more` }];
+  }
+  const texts = items.map(safeText);
+  return more === 0 ? texts : [...texts, `${more} more`];
+}
+
+function safeRow(row: LogRow): LogRow {
+  return Object.fromEntries(Object.entries(row).map(([name, text]) => [name, safeText(text)]));
 }
 
 /** A text without secrets, cut to {@link MAX_STRING_LENGTH}. */

@@ -5,10 +5,11 @@
  * Dates are warnings here: a device whose clock says 1970 must still start and be reachable; the
  * caller decides when they forbid a replacement.
  */
-import { createHash, createPrivateKey } from "node:crypto";
+import { createPrivateKey } from "node:crypto";
 import { createSecureContext } from "node:tls";
 import { errorText } from "../base/errors.ts";
 import { explainChain } from "./chain-explanation.ts";
+import { materialDigest } from "./material-digest.ts";
 import { findProblems } from "./peer-checks.ts";
 import { isCutOff, isEncryptedKey, isKeyBlock, splitPem } from "./pem.ts";
 import type { DomainBundle, TlsMaterial } from "./tls-material.ts";
@@ -49,20 +50,13 @@ export function checkMaterial(texts: MaterialTexts, nowMs: number): MaterialRepo
     return { material: undefined, leaf, faults, warnings: [] };
   }
   const { chainPem, keyPem, trustBundlePem } = texts;
-  const digest = createHash("sha256");
-  for (const { x509 } of [...chain, ...bundle]) digest.update(x509.raw);
-  for (const domain of domains) {
-    digest.update(`\0${domain.name}\0`);
-    for (const { x509 } of domain.bundle) digest.update(x509.raw);
-  }
-  digest.update(leaf.publicKey.export({ type: "spki", format: "der" }));
   return {
     material: {
       chainPem,
       key: keyPem,
       trustBundlePem,
       trustDomains,
-      digest: digest.digest("hex"),
+      digest: materialDigest({ chainPem, trustBundlePem, trustDomains }),
     },
     leaf,
     faults,

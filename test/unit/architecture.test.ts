@@ -14,7 +14,7 @@ const FLOORS = [
   ["host", "wire"],
   ["identity", "guard", "registry", "firmware"],
   ["transport"],
-  ["rpc"],
+  ["rpc", "rotation"],
   ["services", "mqtt", "sidecar"],
   ["agent"],
   ["cli"],

@@ -58,6 +58,11 @@ suite("a JSON line", () => {
     { value: Number.NaN, is: "NaN", why: "JSON has no such number" },
     { value: Number.POSITIVE_INFINITY, is: "Infinity", why: "nor this" },
     { value: ["a", "b"], is: ["a", "b"], why: "lists stay lists" },
+    {
+      value: [{ code: "expired", words: "-----BEGIN PRIVATE KEY-----" }],
+      is: [{ code: "expired", words: "[redacted]" }],
+      why: "rows stay rows, and each text is guarded",
+    },
     { value: Array(40).fill("x"), is: [...Array(32).fill("x"), "8 more"], why: "bounded" },
     {
       value: "x".repeat(5_000),
@@ -114,9 +119,15 @@ suite("secrets are not written", () => {
 suite("a line for a terminal", () => {
   test("reads from left to right", () => {
     const { lines, logger } = logTo({ format: "text" });
-    logger.emit("agent.ready", { listen: "127.0.0.1:1", name: "a b", list: ["x", "y z"], e: "" });
+    logger.emit("agent.ready", {
+      listen: "127.0.0.1:1",
+      name: "a b",
+      list: ["x", "y z"],
+      e: "",
+      r: [{ code: "c", words: "a b" }],
+    });
     assert.deepEqual(lines, [
-      '00:00:00.000Z info  agent.ready: agent serves  listen=127.0.0.1:1 name="a b" list=[x "y z"] e=""\n',
+      '00:00:00.000Z info  agent.ready: agent serves  listen=127.0.0.1:1 name="a b" list=[x "y z"] e="" r=[{code=c words="a b"}]\n',
     ]);
   });
   test("colours the level only, and a field can't", () => {

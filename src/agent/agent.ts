@@ -9,18 +9,21 @@
  * socket answers until they have.
  */
 import { AgentError } from "../base/errors.ts";
-import { type FileSource, openFileSource } from "../identity/file-source.ts";
 import { formatAddress } from "../registry/address.ts";
 import type { LoadedModule } from "../services/handler-modules.ts";
 import { AdminApi } from "../sidecar/admin-api.ts";
 import { AdminClient } from "../sidecar/admin-client.ts";
 import type { AgentState, ReloadView, StatusView } from "../sidecar/admin-operations.ts";
+import type { Listener } from "../transport/listener.ts";
 import { assertBundles } from "./access-bundles.ts";
 import type { AgentPorts } from "./agent-ports.ts";
 import type { AgentConfig, LoadedConfig } from "./config.ts";
+import { openFileIdentity } from "./file-identity.ts";
 import { buildInbound, type Inbound } from "./inbound.ts";
+import { NoStore } from "./no-store.ts";
 import { Operations } from "./operations.ts";
 import { buildOutbound, type Outbound, staticRegistry } from "./outbound.ts";
+import type { IdentityUse, OwnIdentity } from "./own-identity.ts";
 import { Reloader } from "./reloader.ts";
 import * as status from "./status.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -42,24 +45,28 @@ export async function startAgent(
 ): Promise<Agent> {
   announce(loaded, ports);
   await using running = new AsyncDisposableStack();
-  const source = await openSource(loaded.config, ports);
-  if (source !== undefined) running.use(source);
-  const outbound = buildOutbound(loaded.config, ports, source);
+  const listeners: Listening[] = [];
+  const identity = await openIdentity(loaded.config, ports, {
+    usedBy: () => usedBy(listeners),
+  });
+  if (identity !== undefined) running.use(identity);
+  const outbound = buildOutbound(loaded.config, ports, identity?.source);
   running.use(outbound);
-  const inbound = buildInbound(loaded.config, ports, source);
+  const inbound = buildInbound(loaded.config, ports, identity?.source);
+  listeners.push(inbound.listener);
   const modules = await inbound.loadHandlers(outbound.client, signal);
   inbound.access.announce();
   inbound.limits.announce();
   running.use(inbound.access);
   running.use(inbound.memory);
   signal.throwIfAborted();
-  const agent = new Agent(loaded, ports, { source, outbound, inbound, modules });
+  const agent = new Agent(loaded, ports, { identity, outbound, inbound, modules });
   await agent.start(running, signal);
   return agent;
 }
 
 interface Rooms {
-  readonly source: FileSource | undefined;
+  readonly identity: OwnIdentity | undefined;
   readonly outbound: Outbound;
   readonly inbound: Inbound;
   readonly modules: readonly LoadedModule[];
@@ -96,11 +103,11 @@ export class Agent implements AsyncDisposable {
       apply: (config) => {
         ports.log.setLevel(config.log.level);
         rooms.outbound.registry.replace(staticRegistry(config));
-        rooms.source?.follow(config.acl?.bundles ?? []);
+        rooms.identity?.follow(config.acl?.bundles ?? []);
         rooms.inbound.access.replace(config.acl);
         rooms.inbound.limits.replace(config.limits);
       },
-      reloadFiles: async () => rooms.source?.reload(),
+      reloadFiles: async () => rooms.identity?.reload(),
       statusText: () => this.#statusText(),
     });
   }
@@ -163,11 +170,11 @@ export class Agent implements AsyncDisposable {
 
   status(): StatusView {
     const { clock, pid, version } = this.#ports;
-    const { inbound, outbound, source, modules } = this.#rooms;
+    const { inbound, outbound, identity, modules } = this.#rooms;
     const { config, warnings } = this.#reloader.loaded;
     const { listener, server } = inbound;
     const client = outbound.client.status;
-    const material = source === undefined ? undefined : materialOf(source);
+    const material = identity === undefined ? undefined : materialOf(identity);
     const { rss, heapUsed } = this.#ports.memory();
     return {
       name: config.service.name,
@@ -179,6 +186,7 @@ export class Agent implements AsyncDisposable {
       configPath: config.file,
       listener: status.listenerView(formatAddress(config.rpc.listen), listener.state),
       tls: status.tlsView(config, material, clock.now()),
+      identity: identity?.view(),
       connections: listener.open,
       counters: status.countersView(
         server.counters,
@@ -201,14 +209,15 @@ export class Agent implements AsyncDisposable {
   }
 
   #operations(): Operations {
-    const { inbound, outbound, source } = this.#rooms;
+    const { inbound, outbound, identity } = this.#rooms;
     return new Operations({
+      certificates: identity?.certificates ?? new NoStore("rpc.insecure_plaintext is on"),
       clock: this.#ports.clock,
       client: outbound.client,
       registry: outbound.registry,
       table: inbound.table,
       loaded: () => this.#reloader.loaded,
-      leaf: () => source?.leaf,
+      leaf: () => identity?.leaf,
       listen: () => this.listen,
       status: () => this.status(),
       limits: () => inbound.limits.view(),
@@ -276,19 +285,25 @@ function announce({ config, warnings }: LoadedConfig, { log, version }: AgentPor
   }
 }
 
-async function openSource(config: AgentConfig, ports: AgentPorts): Promise<FileSource | undefined> {
+async function openIdentity(
+  config: AgentConfig,
+  ports: AgentPorts,
+  use: IdentityUse,
+): Promise<OwnIdentity | undefined> {
   const { tlsFiles } = config;
   if (tlsFiles === undefined) return undefined;
-  return openFileSource({
-    paths: { cert: tlsFiles.certPath, key: tlsFiles.keyPath, ca: tlsFiles.caPath },
-    trustDomains: config.acl?.bundles ?? [],
-    reloadIntervalMs: config.tls.reloadIntervalMs,
-    files: ports.files,
-    clock: ports.clock,
-    log: ports.log.log,
-  });
+  return openFileIdentity(tlsFiles, config, ports, use);
 }
 
-function materialOf({ leaf, warnings, refusal }: FileSource): status.OwnMaterial {
+type Listening = Pick<Listener, "address">;
+
+function usedBy(listeners: readonly Listening[]): readonly string[] {
+  const bound = listeners.flatMap(({ address }) =>
+    address === undefined ? [] : [`listener ${address}`],
+  );
+  return [...bound, "outbound connections"];
+}
+
+function materialOf({ leaf, warnings, refusal }: OwnIdentity): status.OwnMaterial {
   return { leaf: leaf?.summary, warnings, refusal };
 }

@@ -20,6 +20,7 @@ import type {
   StatusView,
 } from "../sidecar/admin-operations.ts";
 import { carriedShape } from "../sidecar/carried-shape.ts";
+import type { CertificateOperations } from "../sidecar/certificate-operations.ts";
 import type { LoadedConfig } from "./config.ts";
 import { configEntries } from "./config-view.ts";
 import { type OwnNode, ownNode } from "./own-node.ts";
@@ -29,6 +30,7 @@ export interface OperationsParts {
   readonly client: Client;
   readonly registry: Registry;
   readonly table: EndpointTable;
+  readonly certificates: CertificateOperations;
   /** The configuration in force. */
   loaded(): LoadedConfig;
   /** Own leaf; `undefined` without TLS. */
@@ -47,6 +49,10 @@ export class Operations implements AdminOperations {
 
   constructor(parts: OperationsParts) {
     this.#parts = parts;
+  }
+
+  get certificates(): CertificateOperations {
+    return this.#parts.certificates;
   }
 
   status(): StatusView {

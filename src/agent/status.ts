@@ -32,7 +32,7 @@ export interface OwnMaterial {
   /** What is in force but deserves a look. */
   readonly warnings: readonly string[];
   /** Why newer files are not in force. */
-  readonly refusal: readonly string[] | undefined;
+  readonly refusal: string | undefined;
 }
 
 export function tlsView(
@@ -51,7 +51,7 @@ export function tlsView(
           : inbound,
     minVersion: config.tls.minVersion,
     certificate: material?.leaf,
-    refused: material?.refusal?.join("; "),
+    refused: material?.refusal,
   };
 }
 

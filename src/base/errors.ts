@@ -129,6 +129,11 @@ export const ERRORS = {
     hint: "convert the file with openssl as the message says, then import the result",
   },
   // the certificate store
+  ERR_STORE_NONE: {
+    status: 409,
+    retry: false,
+    hint: "set store.dir in place of tls.cert, tls.key and tls.ca, and restart the agent",
+  },
   ERR_STORE_LOCKED: {
     status: 503,
     retry: true,

@@ -7,6 +7,7 @@
  * | `GET /v1/status`, `/v1/limits`, `/v1/services`, `/v1/config` | the views of `admin-operations.ts` |
  * | `POST /v1/reload` | what changed |
  * | `POST /v1/call` | `{service, endpoint, codec?, metadata?, timeoutMs?, body?}` -> `{body, metadata, durationMs, node}` |
+ * | `/v1/certificate`, `/v1/trust`, `/v1/keys`, `/v1/store` and below | see `certificate-api.ts` |
  * | `POST /v1/stream` | JSON Lines both ways: the call first, then messages; answered by messages, then `{"end":true}` or an error |
  *
  * A request may name the configuration that it is for, see `config-header.ts`.
@@ -27,6 +28,7 @@ import {
   parseRequest,
 } from "./admin-json.ts";
 import type { AdminOperations, MessageBytes } from "./admin-operations.ts";
+import { certificateRoutes } from "./certificate-api.ts";
 import { assertMeant } from "./config-header.ts";
 import { listenAt, type TakenSocket } from "./control-socket.ts";
 import { readLines } from "./line-reader.ts";
@@ -54,7 +56,7 @@ export class AdminApi implements Part {
   readonly name = "control socket";
   readonly #options: AdminApiOptions;
   readonly #server: Server;
-  readonly #routes: ReadonlyMap<string, Route>;
+  readonly #routes: Map<string, Route>;
   readonly #maxBytes: number;
   /** Requests being worked on; disposal waits for them. */
   readonly #open = new Set<Promise<void>>();
@@ -74,6 +76,9 @@ export class AdminApi implements Part {
       ["POST /v1/reload", () => operations.reload()],
       ["POST /v1/call", (request, signal) => this.#call(request, signal)],
     ]);
+    for (const [name, answer] of certificateRoutes(operations.certificates)) {
+      this.#routes.set(name, async (request) => answer(await this.#members(request)));
+    }
     this.#server = createServer((request, response) => this.#accept(request, response));
     this.#server.maxConnections = MAX_CONNECTIONS;
     this.#server.headersTimeout = HEADERS_TIMEOUT_MS;
@@ -132,8 +137,14 @@ export class AdminApi implements Part {
     if (!request.complete) request.resume();
   }
 
+  /** A request without a body has no members. */
+  async #members(request: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
+    const body = await readBody(request, this.#maxBytes);
+    return body === "" ? {} : parseRequest(body);
+  }
+
   async #call(request: IncomingMessage, signal: AbortSignal): Promise<unknown> {
-    const members = parseRequest(await readBody(request, this.#maxBytes));
+    const members = await this.#members(request);
     const call = parseCall(members);
     const reply = await this.#options.operations.call(call, parseBody(members), signal);
     return formatReply(reply, call.codec);

@@ -27,6 +27,8 @@ import type {
   ServiceView,
   StatusView,
 } from "./admin-operations.ts";
+import { CertificateClient } from "./certificate-api.ts";
+import type { CertificateOperations } from "./certificate-operations.ts";
 import { CONFIG_HEADER } from "./config-header.ts";
 import { readLines } from "./line-reader.ts";
 
@@ -52,6 +54,12 @@ export class AdminClient {
       connection: "keep-alive",
       ...(configFile === undefined ? {} : { [CONFIG_HEADER]: encodeURIComponent(configFile) }),
     };
+  }
+
+  get certificates(): CertificateOperations {
+    return new CertificateClient((method, path, body) =>
+      this.#ask(method, path, body === undefined ? undefined : JSON.stringify(body)),
+    );
   }
 
   async status(signal?: AbortSignal): Promise<StatusView> {

@@ -10,6 +10,7 @@ import type { LimitsView } from "../guard/limits-view.ts";
 import type { MemoryView } from "../guard/memory-marks.ts";
 import type { EndpointKind } from "../rpc/call.ts";
 import type { CodecName } from "../wire/codec/codec.ts";
+import type { CertificateOperations, IdentityView } from "./certificate-operations.ts";
 
 export type AgentState = "starting" | "waiting" | "ready" | "draining";
 
@@ -41,6 +42,8 @@ export interface StatusView {
   readonly configPath: string;
   readonly listener: ListenerView;
   readonly tls: TlsView;
+  /** `undefined` only in plain-text mode. */
+  readonly identity: IdentityView | undefined;
   /** Open peer connections, by now. */
   readonly connections: number;
   /** Totals since the start; names are the counters' own (`calls`, `errors`, `handshakes_failed`, …). */
@@ -115,6 +118,8 @@ export interface ReloadView {
 }
 
 export interface AdminOperations {
+  /** The device's own certificate, keys and trust bundle. */
+  readonly certificates: CertificateOperations;
   status(): StatusView;
   /** Buckets, refusals and the busiest peers. */
   limits(): LimitsView;

@@ -1,6 +1,8 @@
 /**
  * An agent as the control socket sees it, that answers what it was told to.
  */
+
+import { NoStore } from "#src/agent/no-store.ts";
 import { AgentError } from "#src/base/errors.ts";
 import type { LimitsView } from "#src/guard/limits-view.ts";
 import type {
@@ -10,6 +12,7 @@ import type {
   MessageBytes,
   StatusView,
 } from "#src/sidecar/admin-operations.ts";
+import type { CertificateOperations } from "#src/sidecar/certificate-operations.ts";
 
 export const STATUS: StatusView = {
   name: "greeter",
@@ -32,6 +35,16 @@ export const STATUS: StatusView = {
       fingerprint: "ab".repeat(32),
     },
     refused: undefined,
+  },
+  identity: {
+    source: "store",
+    generation: 7,
+    state: "TRIALLED",
+    notAfter: Date.UTC(2026, 7, 1),
+    serial: "0A0B",
+    spiffeId: "spiffe://example.org/device-7",
+    epoch: "0123456789abcdef0123456789abcdef",
+    store: undefined,
   },
   connections: 3,
   counters: { calls: 17, errors: 2 },
@@ -87,6 +100,7 @@ export const LIMITS: LimitsView = {
 };
 
 export class FakeAgent implements AdminOperations {
+  certificates: CertificateOperations = new NoStore("the test has none");
   readonly calls: { readonly call: AdminCall; readonly body: string }[] = [];
   configFile = "/etc/microedge/microedge.toml";
   /** Thrown by the next call, once. */

@@ -1,0 +1,118 @@
+/**
+ * The device's certificate in the three files of `[tls]`: somebody else puts them there, so there is
+ * much to see and nothing to change.
+ */
+import { AgentError } from "../base/errors.ts";
+import { type DomainPath, type FileSource, openFileSource } from "../identity/file-source.ts";
+import { parseTrustBundle } from "../identity/trust-bundle.ts";
+import type {
+  CertificateOperations,
+  IdentityView,
+  OwnCertificateView,
+  TrustView,
+} from "../sidecar/certificate-operations.ts";
+import type { AgentPorts } from "./agent-ports.ts";
+import { certificateView, fileKeyView, intermediatesOf } from "./certificate-views.ts";
+import type { AgentConfig, TlsFiles } from "./config.ts";
+import { NoStore } from "./no-store.ts";
+import type { IdentityUse, OwnIdentity } from "./own-identity.ts";
+
+/** @throws AgentError `ERR_TLS_MATERIAL` when the files can't be used. */
+export async function openFileIdentity(
+  files: TlsFiles,
+  config: AgentConfig,
+  ports: Pick<AgentPorts, "files" | "clock" | "log">,
+  use: IdentityUse,
+): Promise<OwnIdentity> {
+  const source = await openFileSource({
+    paths: { cert: files.certPath, key: files.keyPath, ca: files.caPath },
+    trustDomains: config.acl?.bundles ?? [],
+    reloadIntervalMs: config.tls.reloadIntervalMs,
+    files: ports.files,
+    clock: ports.clock,
+    log: ports.log.log,
+  });
+  return new FileIdentity(source, files, use);
+}
+
+class FileIdentity implements OwnIdentity {
+  readonly source: FileSource;
+  readonly certificates: CertificateOperations;
+
+  constructor(source: FileSource, files: TlsFiles, use: IdentityUse) {
+    this.source = source;
+    this.certificates = new FileCertificates(this, files, use);
+  }
+
+  get leaf() {
+    return this.source.leaf;
+  }
+
+  get warnings(): readonly string[] {
+    return this.source.warnings;
+  }
+
+  get refusal(): string | undefined {
+    return this.source.refusal?.join("; ");
+  }
+
+  view(): IdentityView {
+    const leaf = this.leaf === undefined ? undefined : certificateView(this.leaf);
+    return {
+      source: "files",
+      generation: undefined,
+      state: undefined,
+      notAfter: leaf?.notAfter,
+      serial: leaf?.serial,
+      spiffeId: leaf?.spiffeId,
+      epoch: undefined,
+      store: undefined,
+    };
+  }
+
+  follow(trustDomains: readonly DomainPath[]): void {
+    this.source.follow(trustDomains);
+  }
+
+  reload() {
+    return this.source.reload();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.source[Symbol.asyncDispose]();
+  }
+}
+
+class FileCertificates extends NoStore {
+  readonly #identity: FileIdentity;
+  readonly #files: TlsFiles;
+  readonly #use: IdentityUse;
+
+  constructor(identity: FileIdentity, files: TlsFiles, use: IdentityUse) {
+    super(
+      `the certificate comes from ${files.certPath}, ${files.keyPath} and ${files.caPath}: replace the files, which takes effect by itself`,
+    );
+    this.#identity = identity;
+    this.#files = files;
+    this.#use = use;
+  }
+
+  override async show(): Promise<OwnCertificateView> {
+    const { source, leaf } = this.#identity;
+    if (leaf === undefined) throw new AgentError("ERR_IDENTITY_NONE", "there is no certificate");
+    return {
+      identity: this.#identity.view(),
+      leaf: certificateView(leaf),
+      intermediates: intermediatesOf(source.current.chainPem),
+      key: fileKeyView(leaf.publicKey, this.#files.keyPath),
+      digest: source.current.digest,
+      usedBy: this.#use.usedBy(),
+      warnings: this.#identity.warnings,
+    };
+  }
+
+  override async trust(): Promise<TrustView> {
+    const authorities = parseTrustBundle(this.#identity.source.current.trustBundlePem);
+    return { authorities: authorities.map(certificateView), overlapUntil: undefined, leaving: [] };
+  }
+}

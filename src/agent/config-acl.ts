@@ -2,6 +2,8 @@
  * The `[acl]` section as rules for the guard, checked whole: every rule by itself, and what rules mean
  * together. All problems are reported, each at its line; a policy with a problem never takes effect.
  */
+
+import { nearest } from "../base/nearest.ts";
 import { UNVERIFIED_ROLE } from "../base/principal.ts";
 import { patternFault } from "../guard/acl-pattern.ts";
 import {
@@ -16,7 +18,6 @@ import { spiffeIdFault } from "../identity/x509/spiffe-id.ts";
 import type { ConfigProblem } from "./config-problem.ts";
 import { type Reading, valuesOf } from "./config-reader.ts";
 import { LISTS, type ListItem, type ListName } from "./config-table.ts";
-import { nearest } from "./nearest.ts";
 
 /** The rules with the bundles of their trust domains. */
 export interface AclConfig extends AclRules {

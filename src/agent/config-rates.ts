@@ -3,6 +3,7 @@
  * variable they are spelled as in TOML.
  */
 import { parse, TomlError, type TomlValue } from "smol-toml";
+import { nearest } from "../base/nearest.ts";
 import type { EndpointRate } from "../guard/endpoint-limits.ts";
 import {
   MAX_BURST,
@@ -13,7 +14,6 @@ import {
   type Rate,
 } from "../guard/gcra.ts";
 import { type Kind, type Reading, tomlTypeName } from "./config-kinds.ts";
-import { nearest } from "./nearest.ts";
 
 export type RateOf = "connections" | "calls";
 

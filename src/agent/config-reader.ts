@@ -3,11 +3,11 @@
  * collected, the source of every value kept. What keys mean together is `config-rules.ts`.
  */
 import { parse, TomlDate, TomlError, type TomlValue } from "smol-toml";
+import { nearest } from "../base/nearest.ts";
 import type { Kind, ReadContext } from "./config-kinds.ts";
 import { keyLines } from "./config-lines.ts";
 import type { ConfigProblem } from "./config-problem.ts";
 import { camelKey, environmentName, LISTS, type Row, SECTIONS } from "./config-table.ts";
-import { nearest } from "./nearest.ts";
 
 /** For the launcher (which Node.js) and `microedge demo` (where the peers are); no settings of the agent. */
 const NOT_SETTINGS: ReadonlySet<string> = new Set(["MICROEDGE_NODE", "MICROEDGE_DEMO_GO_PEERS"]);

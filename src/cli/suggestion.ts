@@ -2,7 +2,7 @@
  * What a word that nobody knows was probably meant to be: a known one that it begins, else one that
  * it was mistyped from. Pure.
  */
-import { nearest } from "../agent/nearest.ts";
+import { nearest } from "../base/nearest.ts";
 
 /** The rest of a sentence: `; did you mean "status"?`, or empty. */
 export function suggestion(word: string, known: Iterable<string>, sign = ""): string {

@@ -3,9 +3,9 @@
  * A number that an open enum (proto3) does not name is kept, as protobuf keeps it.
  */
 import type { DescEnum } from "@bufbuild/protobuf";
+import { nearest } from "../../base/nearest.ts";
 import { FieldFault, kindOf, quoted } from "./body-fault.ts";
 import type { JsonDialect } from "./json-value.ts";
-import { nearestName } from "./nearest-name.ts";
 import type { ReadValue, WriteValue } from "./scalar-json.ts";
 
 /** Its only value is written `null`; JSON can't tell it from an absent field otherwise. */
@@ -51,7 +51,7 @@ export function enumWriter(desc: DescEnum, dialect: JsonDialect): WriteValue {
 }
 
 function unknownName(desc: DescEnum, name: string, known: Iterable<string>): FieldFault {
-  const nearest = nearestName(name, known);
-  const advice = nearest === undefined ? "" : `; did you mean ${quoted(nearest)}?`;
+  const meant = nearest(name, known);
+  const advice = meant === undefined ? "" : `; did you mean ${quoted(meant)}?`;
   return new FieldFault(`enum ${desc.typeName} has no value ${quoted(name)}${advice}`);
 }

@@ -6,11 +6,11 @@
  * `json-rpc` spells messages differently, and because native base64 takes a tenth of the time.
  */
 import { create, type DescField, type DescMessage, type Registry } from "@bufbuild/protobuf";
+import { nearest } from "../../base/nearest.ts";
 import { FieldFault, kindOf, memberStep, quoted } from "./body-fault.ts";
 import { enumReader, isNullEnum } from "./enum-json.ts";
 import { isJsonArray, isJsonObject, type JsonDialect, type JsonValue } from "./json-value.ts";
 import { mapKeyCheck, setEntry } from "./map-key-json.ts";
-import { nearestName } from "./nearest-name.ts";
 import { type ReadValue, scalarReader } from "./scalar-json.ts";
 import { isNullable, wellKnownReader } from "./well-known-json.ts";
 
@@ -153,8 +153,8 @@ function checkOneof(oneof: unknown, name: string): void {
 }
 
 function unknownMember(desc: DescMessage, name: string): FieldFault {
-  const nearest = nearestName(name, new Set(desc.fields.flatMap((f) => [f.jsonName, f.name])));
-  const advice = nearest === undefined ? "" : `; did you mean ${quoted(nearest)}?`;
+  const meant = nearest(name, new Set(desc.fields.flatMap((f) => [f.jsonName, f.name])));
+  const advice = meant === undefined ? "" : `; did you mean ${quoted(meant)}?`;
   return new FieldFault(`${desc.typeName} has no such field${advice}`);
 }
 

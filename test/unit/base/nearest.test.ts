@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { nearest } from "#src/agent/nearest.ts";
 import { editDistance } from "#src/base/edit-distance.ts";
+import { nearest } from "#src/base/nearest.ts";
 
 suite("edit distance", () => {
   const rows = [
@@ -32,5 +32,23 @@ suite("nearest", () => {
   ];
   for (const { typed, found } of rows) {
     test(`${typed.slice(0, 20)}: ${found}`, () => assert.equal(nearest(typed, names), found));
+  }
+});
+
+suite("nearest among members that have two spellings", () => {
+  const known = ["firstName", "first_name", "seq", "data"];
+  const rows = [
+    { name: "firstname", found: "firstName", why: "case is left aside, and told between equals" },
+    { name: "frist_name", found: "first_name", why: "two letters changed places" },
+    { name: "sq", found: "seq", why: "one letter missing: one edit is always near enough" },
+    { name: "dato", found: "data", why: "one letter wrong" },
+    { name: "dota", found: "data", why: "one letter wrong" },
+    { name: "doto", found: undefined, why: "two edits are more than a third of four letters" },
+    { name: "volume", found: undefined, why: "nothing like it" },
+    { name: "-_", found: undefined, why: "nothing to go by" },
+    { name: "d".repeat(81), found: undefined, why: "too long to compare" },
+  ];
+  for (const { name, found, why } of rows) {
+    test(`${name.slice(0, 20)}: ${why}`, () => assert.equal(nearest(name, known), found));
   }
 });

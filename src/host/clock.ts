@@ -11,6 +11,8 @@ export interface Clock {
   monotonicMs(): number;
   /** Calls `run` once after `delayMs` (at most {@link MAX_TIMER_MS}); never keeps the process alive. */
   setTimer(delayMs: number, run: () => void): Timer;
+  /** Calls `run` once, when all input that is ready now has been taken: for work done in portions. */
+  afterInput(run: () => void): void;
   /** Resolves after `delayMs`, of any length; rejects with the signal's reason when it aborts. */
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
 }
@@ -31,6 +33,7 @@ export const systemClock: Clock = {
     handle.unref();
     return { cancel: () => clearTimeout(handle) };
   },
+  afterInput: (run) => void setImmediate(run),
   async sleep(delayMs, signal) {
     const endAt = performance.now() + delayMs;
     for (let left = delayMs; left > 0; left = endAt - performance.now()) {

@@ -32,6 +32,11 @@ export class FakeClock implements Clock {
     return { cancel: () => void this.#timers.delete(timer) };
   }
 
+  /** Of input there is no fake: sockets in memory live by the real event loop. */
+  afterInput(run: () => void): void {
+    setImmediate(run);
+  }
+
   sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     if (signal?.aborted === true) {
@@ -97,4 +102,11 @@ export class FakeClock implements Clock {
 /** Lets everything that is ready run: microtasks, and what they put in the check phase. */
 export function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+}
+
+const MANY_ROUNDS = 32;
+
+/** Lets work that is done in portions, one in each round of the event loop, come to its end. */
+export async function rounds(): Promise<void> {
+  for (let round = 0; round < MANY_ROUNDS; round++) await settle();
 }

@@ -12,7 +12,7 @@ import { EchoSchema } from "#src/services/gen/agent_pb.ts";
 import { bytesShape } from "#src/wire/codec/bytes-shape.ts";
 import { jsonCodec } from "#src/wire/codec/json-codec.ts";
 import { messageShape } from "#src/wire/codec/message-shape.ts";
-import { settle } from "../fakes/fake-clock.ts";
+import { rounds, settle } from "../fakes/fake-clock.ts";
 import { MemoryServer, principal, type RawPeer, request } from "../fakes/memory-server.ts";
 
 const BUDGET = 512 * 1024;
@@ -122,7 +122,7 @@ suite("what all peers together make the server hold", () => {
     const memory = server();
     const peer = memory.connect(named("greedy", 1));
     for (let n = 0; n < 10; n++) peer.send(request("A.Never", Buffer.alloc(60_000), RAW));
-    await settle();
+    await rounds();
     assert.equal(memory.server.counters.refusedMessages.get("ERR_RPC_OVERLOADED"), 1);
     await assertServed(memory);
   });

@@ -1,5 +1,5 @@
 /**
- * Which endpoints this process serves, by service and `Handler.Method`.
+ * Which endpoints this process serves, by service and `Handler.Method`, and in which codecs.
  *
  * Unlike go-micro, a request for a service that is not served here is refused: stale registry records
  * would otherwise reach the wrong service unnoticed (`docs/wire.md`, "Defects"). A request that names
@@ -7,6 +7,7 @@
  * dot; go-micro callers match on them.
  */
 import { AgentError } from "../../base/errors.ts";
+import { CodecTable } from "../../wire/codec/codec-table.ts";
 import type { Endpoint } from "../endpoint.ts";
 
 export interface ServedEndpoint {
@@ -22,6 +23,7 @@ const NAME = /^[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z_][A-Za-z0-9_]*$/;
 const SERVICE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
 export class EndpointTable {
+  readonly codecs = new CodecTable();
   readonly #ownService: string;
   readonly #services = new Map<string, Map<string, ServedEndpoint>>();
 

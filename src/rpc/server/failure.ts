@@ -44,6 +44,21 @@ export function failureOf(thrown: unknown, id: string, log: Logger, random: Rand
   return bug(thrown, id, log, random);
 }
 
+/**
+ * Whether an answer that can't be written is told as it stands and is not taken for the handler's bug:
+ * the caller chose a format that the shape can't be written in, or the codec of a module failed (and has
+ * been reported) or rests.
+ */
+export function isAnswerable(thrown: unknown): boolean {
+  return isAgentError(thrown) && ANSWERABLE.includes(thrown.code);
+}
+
+const ANSWERABLE: readonly ErrorCode[] = [
+  "ERR_WIRE_CONTENT_TYPE",
+  "ERR_HANDLER_CODEC",
+  "ERR_RPC_OVERLOADED",
+];
+
 /** Logs a bug and answers with its correlation id only. */
 export function bug(thrown: unknown, id: string, log: Logger, random: Random): Failure {
   const correlation = correlationId(random);

@@ -16,18 +16,20 @@ import { type MessageReader, requestReader } from "../../wire/mucp/message-reade
 import { CONTINUE } from "../../wire/mucp/message-writer.ts";
 import { type Holder, peerKeyOf } from "./buffer-budget.ts";
 import type { Due } from "./due-timer.ts";
+import { Ending } from "./ending.ts";
 import { bug, refusal } from "./failure.ts";
 import { OpenStreams } from "./open-streams.ts";
 import { Outbox } from "./outbox.ts";
 import { ReadingLimits } from "./reading-limits.ts";
+import { ReadingPause } from "./reading-pause.ts";
 import type { Receiver } from "./receiver.ts";
 import { connectionErrorReply } from "./replies.ts";
 import { ReplyOrder } from "./reply-order.ts";
 import { RequestRouter } from "./request-router.ts";
 import type { CallHost, ConnectionOwner, ServerContext } from "./server-context.ts";
-import { SOCKET_BYTES } from "./server-limits.ts";
+import { Share, type Waiting } from "./turns.ts";
 
-export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, Holder {
+export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, Holder, Waiting {
   readonly context: ServerContext;
   readonly principal: Principal;
   readonly log: Logger;
@@ -42,29 +44,24 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
   readonly #owner: ConnectionOwner;
   readonly #reader: MessageReader<RequestHead>;
   readonly #reading: ReadingLimits;
+  readonly #pause: ReadingPause;
   readonly #order: ReplyOrder;
   readonly #streams = new OpenStreams();
   readonly #router: RequestRouter;
+  readonly #ending: Ending;
+  readonly #share: Share;
   /** Takes the body of the message at hand. */
   #receiver: Receiver | undefined;
   /** A message ended within the present read. */
   #completed = false;
   #inRead = false;
-  #paused = false;
-  /** While paused: when to look whether the peer is still there. */
-  #lookAt = 0;
-  #keepUpTo = 0;
   /** No more requests are read; what is owed is still answered. */
   #finishing = false;
   /** What it sent last is all that there is to read. */
   #peerGone = false;
-  /** Our side has ended. */
-  #ended = false;
   #closed = false;
   /** As last stated to the budget. */
   #heldBytes = 0;
-  /** When what is left is cut off; monotonic milliseconds. */
-  #cutAt = Number.POSITIVE_INFINITY;
 
   constructor(context: ServerContext, peer: PeerConnection, log: Logger, owner: ConnectionOwner) {
     const { principal, socket } = peer;
@@ -84,8 +81,11 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
     this.outbox = new Outbox(socket, context.clock, () => this.workChanged());
     this.#reader = requestReader(context.limits);
     this.#reading = new ReadingLimits(context.limits, this.nowMs);
+    this.#pause = new ReadingPause(socket, this.#reader, context.limits);
     this.#order = new ReplyOrder(this.outbox);
     this.#router = new RequestRouter(this, this.#order, this.#streams, owner);
+    this.#ending = new Ending(context.limits, this.outbox);
+    this.#share = new Share(context.turns, this);
   }
 
   /** Begins to read. Call once. */
@@ -122,9 +122,7 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
   shed(error: AgentError): void {
     this.#heldBytes = 0;
     if (this.listens) {
-      this.#beginRead();
-      this.#refuse(error);
-      this.#endRead();
+      this.#read(() => this.#refuse(error));
       return;
     }
     // A peer that does not read can't be told; handlers that go on after a refusal are aborted.
@@ -152,8 +150,15 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
     this.#order.release();
     if (!this.busy) {
       this.#reading.becameIdle(this.nowMs);
-      if (!this.#finishing) this.#setIdle?.(this.#reader.phase === "idle");
+      if (!this.#finishing) this.#setIdle?.(this.#unasked);
     }
+    this.#settle();
+  }
+
+  /** It is served again, after all others that wait for it. */
+  takeTurn(): void {
+    this.#share.renew();
+    this.nowMs = this.context.clock.monotonicMs();
     this.#settle();
   }
 
@@ -176,66 +181,57 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
     this.#receiver = undefined;
     if (this.#finishing) return;
     receiver?.receive(body);
+    this.#share.spend(this.#reader.received);
     this.#order.release();
     if (head.close) this.#finish();
     else if (!this.#peerGone && this.#mustPause()) this.#reader.hold();
   }
 
   onDue(nowMs: number): void {
-    const { writeTimeoutMs } = this.context.limits;
     this.dueAt = Number.POSITIVE_INFINITY;
     this.nowMs = nowMs;
     this.outbox.cork();
     this.noticeDue(Math.min(this.#order.expire(nowMs), this.#streams.expire(nowMs)));
-    if (!this.#finishing && !this.#paused) this.#checkReading(nowMs);
+    if (!this.#finishing && !this.#pause.on) this.#checkReading(nowMs);
     this.#order.release();
     this.outbox.uncork();
-    if (this.#paused && nowMs >= this.#lookAt) this.#lookForEnd();
-    if (this.outbox.blocked && nowMs >= this.outbox.progressAt + writeTimeoutMs) {
-      this.#countRefusal(
-        new AgentError("ERR_WIRE_TIMEOUT", `the peer took no answer for ${writeTimeoutMs} ms`),
-      );
-      this.destroy();
-    } else if (nowMs >= this.#cutAt) {
-      this.destroy();
-    } else {
+    this.#pause.look(nowMs);
+    const cut = this.#ending.overdue(nowMs);
+    if (cut === undefined) {
       this.#settle();
+      return;
     }
+    if (cut === "stalled") {
+      const words = `the peer took no answer for ${this.context.limits.writeTimeoutMs} ms`;
+      this.#countRefusal(new AgentError("ERR_WIRE_TIMEOUT", words));
+    }
+    this.destroy();
   }
 
   readonly #onData = (chunk: Uint8Array): void => {
     if (this.#finishing) return;
-    if (this.#paused && this.#reader.buffered >= this.#keepUpTo) this.#socket.pause();
-    this.#beginRead();
-    try {
-      this.#reader.push(chunk, this);
-    } catch (thrown) {
-      this.#refuse(thrown);
-    }
-    this.#endRead();
+    this.#pause.came();
+    this.#read(() => this.#reader.push(chunk, this));
   };
-
-  /** A paused socket does not even say that the peer has gone. So it is read, but not for long. */
-  #lookForEnd(): void {
-    const { lookMs, lookBytes } = this.context.limits;
-    const kept = this.#reader.buffered;
-    this.#lookAt = this.nowMs + (kept > lookBytes ? 12 * lookMs : lookMs);
-    this.#keepUpTo = kept + lookBytes;
-    this.#socket.resume();
-  }
 
   /** What the reader kept while we paused comes first; then the socket goes on. */
   #resume(): void {
-    this.#paused = false;
-    this.#beginRead();
-    this.#reading.restart(this.#reader.received, this.nowMs);
-    try {
+    this.#pause.end();
+    this.#read(() => {
+      this.#reading.restart(this.#reader.received, this.nowMs);
       this.#reader.resume(this);
+    });
+    this.#pause.flow();
+  }
+
+  #read(step: () => void): void {
+    this.#beginRead();
+    try {
+      step();
     } catch (thrown) {
       this.#refuse(thrown);
     }
     this.#endRead();
-    if (!this.#paused) this.#socket.resume();
   }
 
   #beginRead(): void {
@@ -252,7 +248,7 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
     this.#inRead = false;
     this.outbox.uncork();
     this.#reading.afterRead(phase, this.#completed, received, this.nowMs);
-    if (!this.#finishing) this.#setIdle?.(phase === "idle" && !this.busy);
+    if (!this.#finishing) this.#setIdle?.(this.#unasked && !this.busy);
     this.#settle();
   }
 
@@ -261,17 +257,12 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
     if (this.#closed || this.#inRead) return;
     this.#stateHeld();
     if (this.#closed) return;
-    if (this.#owner.draining && !this.busy && this.#reader.phase === "idle") this.#finish();
+    if (this.#owner.draining && !this.busy && this.#unasked) this.#finish();
     if (this.#finishing) {
       this.#endIfDone();
     } else if (this.#mustPause()) {
-      if (!this.#paused) {
-        this.#paused = true;
-        this.#lookAt = this.nowMs + this.context.limits.lookMs;
-        this.#reader.hold();
-        this.#socket.pause();
-      }
-    } else if (this.#paused) {
+      this.#pause.begin(this.nowMs);
+    } else if (this.#pause.on) {
       this.#resume();
       return;
     }
@@ -284,7 +275,7 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
       this.outbox.heldBytes +
       this.#order.heldBytes +
       this.#streams.heldBytes +
-      (this.#paused ? SOCKET_BYTES : 0);
+      this.#pause.heldBytes(this.#share.over);
     if (bytes === this.#heldBytes) return;
     this.#heldBytes = bytes;
     this.context.budget.state(this, bytes);
@@ -292,16 +283,23 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
 
   #noticeLimits(): void {
     if (!this.#finishing) {
-      this.noticeDue(this.#paused ? this.#lookAt : this.#reading.dueAt(this.busy));
+      this.noticeDue(this.#pause.on ? this.#pause.lookAt : this.#reading.dueAt(this.busy));
     }
-    this.noticeDue(this.#cutAt);
-    if (this.outbox.blocked) {
-      this.noticeDue(this.outbox.progressAt + this.context.limits.writeTimeoutMs);
-    }
+    this.noticeDue(this.#ending.dueAt);
+  }
+
+  /** The peer has begun no message, and none waits to be read. */
+  get #unasked(): boolean {
+    return this.#reader.phase === "idle" && !this.#share.over && !this.#pause.on;
   }
 
   #mustPause(): boolean {
-    return this.outbox.blocked || this.#order.full(this.context.limits) || this.#streams.full;
+    return (
+      this.#share.over ||
+      this.outbox.blocked ||
+      this.#order.full(this.context.limits) ||
+      this.#streams.full
+    );
   }
 
   #checkReading(nowMs: number): void {
@@ -326,7 +324,7 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
     this.#reader.drop();
     this.#streams.cancel();
     this.#finish();
-    this.#cutAt = this.nowMs + this.context.limits.finishMs;
+    this.#ending.refused(this.nowMs);
   }
 
   #countRefusal(error: AgentError): void {
@@ -337,25 +335,23 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
   /** Reads no more; the connection ends when all that is owed has been answered. */
   #finish(): void {
     this.#finishing = true;
+    this.#share.leave();
     this.#streams.endInput();
-    if (this.#paused) {
-      this.#paused = false;
-      this.#socket.resume(); // to see the peer's end
+    if (this.#pause.on) {
+      this.#pause.end();
+      this.#pause.flow(); // to see the peer's end
     }
   }
 
   #endIfDone(): void {
-    if (this.busy || this.#ended) return;
-    this.#ended = true;
-    this.#cutAt = this.nowMs + this.context.limits.writeTimeoutMs;
-    this.outbox.end();
+    if (!this.busy) this.#ending.begin(this.nowMs);
   }
 
   /** All that we sent is with the kernel. */
   readonly #onFinish = (): void => {
     this.nowMs = this.context.clock.monotonicMs();
-    this.#cutAt = this.nowMs + this.context.limits.lingerMs;
-    this.noticeDue(this.#cutAt);
+    this.#ending.sent(this.nowMs);
+    this.noticeDue(this.#ending.dueAt);
   };
 
   /** The peer sends no more. mucp has no half-close: nobody waits for an answer any more. */
@@ -377,6 +373,7 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
       this.#countRefusal(thrown);
     }
     this.#finishing = true;
+    this.#share.leave();
     this.#reader.drop();
     this.#order.cancel();
     this.#streams.leave();

@@ -14,6 +14,7 @@ import { MucpConnection } from "./mucp-connection.ts";
 import type { ConnectionOwner, ServerContext } from "./server-context.ts";
 import { ServerCounters } from "./server-counters.ts";
 import { type ServerLimits, serverLimits } from "./server-limits.ts";
+import { Turns } from "./turns.ts";
 
 export interface MucpServerParts {
   /** The agent's own service name: who answers when no endpoint can be named. */
@@ -50,6 +51,7 @@ export class MucpServer implements ConnectionOwner {
       counters: this.counters,
       timer: new DueTimer(clock),
       budget: new BufferBudget(limits.maxBufferedBytes),
+      turns: new Turns(clock),
       limits,
     };
     this.handle = (peer) => {

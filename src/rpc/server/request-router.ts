@@ -6,6 +6,7 @@
  * read first.
  */
 import { AgentError } from "../../base/errors.ts";
+import type { OpenedRequest } from "../../wire/codec/codec.ts";
 import type { RequestHead } from "../../wire/mucp/message.ts";
 import { messageRole, type RequestMeta, readRequest } from "../../wire/mucp/request.ts";
 import type { ServedEndpoint } from "./endpoint-table.ts";
@@ -41,7 +42,8 @@ export class RequestRouter {
 
   /** @param peerGone Nobody takes an answer: only streams that are open still get their messages. */
   route(head: RequestHead, peerGone: boolean): Receiver {
-    const meta = readRequest(head);
+    const { codecs } = this.#host.context.table;
+    const meta = readRequest(head, (contentType) => codecs.find(contentType));
     const { streamId = "" } = meta;
     const open = this.#streams.get(streamId);
     switch (messageRole(meta, undefined, open !== undefined)) {
@@ -88,16 +90,16 @@ export class RequestRouter {
 
   /** A legacy request without an endpoint header: the envelope names it. */
   #receiveLegacy(meta: RequestMeta, body: Uint8Array): void {
-    let endpoint = "";
+    let opened: OpenedRequest | undefined;
     try {
-      endpoint = meta.codec?.peekEnvelope(body)?.endpoint ?? "";
+      opened = meta.codec?.openRequest(body);
     } catch (thrown) {
       if (!(thrown instanceof AgentError)) throw thrown;
       this.#refuse(meta, thrown);
       return;
     }
-    const receiver = this.#begin(meta, endpoint);
-    if (receiver.plan === "keep") receiver.receive(body);
+    const receiver = this.#begin(meta, opened?.envelope.endpoint ?? "");
+    if (receiver.plan === "keep") receiver.receive(body, opened);
   }
 
   #begin(meta: RequestMeta, name: string): Receiver {

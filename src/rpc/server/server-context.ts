@@ -13,6 +13,7 @@ import type { MucpConnection } from "./mucp-connection.ts";
 import type { Outbox } from "./outbox.ts";
 import type { ServerCounters } from "./server-counters.ts";
 import type { ServerLimits } from "./server-limits.ts";
+import type { Turns } from "./turns.ts";
 
 export interface ServerContext {
   /** The agent's own service name: who answers when no endpoint can be named. */
@@ -26,6 +27,7 @@ export interface ServerContext {
   readonly counters: ServerCounters;
   readonly timer: DueTimer;
   readonly budget: BufferBudget;
+  readonly turns: Turns;
 }
 
 export interface CallHost {

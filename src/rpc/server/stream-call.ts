@@ -7,7 +7,7 @@
  * side, so that a caller knows that nothing is missing; a go-micro caller has closed by then: it ends
  * its side and closes in one breath, and what it sent before is handled all the same.
  */
-import { AgentError, isAgentError } from "../../base/errors.ts";
+import { AgentError } from "../../base/errors.ts";
 import type { Codec } from "../../wire/codec/codec.ts";
 import type { BodyPlan } from "../../wire/mucp/message.ts";
 import type { RequestMeta } from "../../wire/mucp/request.ts";
@@ -16,7 +16,7 @@ import type { Verdict } from "../interceptor.ts";
 import { admit } from "./admission.ts";
 import type { Holder } from "./buffer-budget.ts";
 import type { ServedEndpoint } from "./endpoint-table.ts";
-import { bug, type Failure, failureOf, refusal } from "./failure.ts";
+import { bug, type Failure, failureOf, isAnswerable, refusal } from "./failure.ts";
 import { InboundCall } from "./inbound-call.ts";
 import { MessageBacklog } from "./message-backlog.ts";
 import type { Receiver } from "./receiver.ts";
@@ -228,9 +228,10 @@ export class StreamCall extends InboundCall implements Receiver, Holder {
 
   #decode(message: Uint8Array): unknown {
     this.#taken = true;
-    const envelope = this.codec.peekEnvelope(message);
-    if (envelope !== undefined) this.envelope = envelope;
-    return this.codec.readRequest(message, this.#endpoint.request);
+    const opened = this.codec.openRequest(message);
+    if (opened === undefined) return this.codec.readRequest(message, this.#endpoint.request);
+    this.envelope = opened.envelope;
+    return opened.read(this.#endpoint.request);
   }
 
   #fail(thrown: unknown): void {
@@ -244,7 +245,7 @@ export class StreamCall extends InboundCall implements Receiver, Holder {
       reply = goodReply(this.meta, body, this.#metadataSent ? undefined : this.givenMetadata);
       this.replyBytes += body.byteLength;
     } catch (cause) {
-      if (isAgentError(cause, "ERR_WIRE_CONTENT_TYPE")) throw cause;
+      if (isAnswerable(cause)) throw cause;
       throw new ReplyUnwritable("reply can't be written", { cause });
     }
     this.#metadataSent = true;

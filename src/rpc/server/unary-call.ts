@@ -4,15 +4,15 @@
  * The answer is made exactly once: by a refusal, by the handler, or by the deadline; what comes later
  * is dropped. A handler that answers with a value is done within the read event; no promise is made.
  */
-import { AgentError, isAgentError } from "../../base/errors.ts";
-import type { Codec } from "../../wire/codec/codec.ts";
+import { AgentError } from "../../base/errors.ts";
+import type { Codec, OpenedRequest } from "../../wire/codec/codec.ts";
 import type { BodyPlan } from "../../wire/mucp/message.ts";
 import type { RequestMeta } from "../../wire/mucp/request.ts";
 import type { UnaryEndpoint } from "../endpoint.ts";
 import type { Verdict } from "../interceptor.ts";
 import { admit } from "./admission.ts";
 import type { ServedEndpoint } from "./endpoint-table.ts";
-import { bug, type Failure, failureOf, refusal } from "./failure.ts";
+import { bug, type Failure, failureOf, isAnswerable, refusal } from "./failure.ts";
 import { InboundCall } from "./inbound-call.ts";
 import type { Receiver } from "./receiver.ts";
 import { errorReply, goodReply } from "./replies.ts";
@@ -83,10 +83,11 @@ export class UnaryCall extends InboundCall implements Receiver {
   }
 
   /** The body is complete. */
-  receive(body: Uint8Array): void {
+  receive(body: Uint8Array, opened?: OpenedRequest): void {
     if (this.#settled) return;
     this.requestBytes = body.byteLength;
     if (this.#undecided) {
+      // What was opened looks at bytes that the connection uses again.
       this.#heldBody = new Uint8Array(body);
       return;
     }
@@ -94,7 +95,7 @@ export class UnaryCall extends InboundCall implements Receiver {
       this.expire();
       return;
     }
-    this.#run(body);
+    this.#run(body, opened);
   }
 
   /** The deadline has passed. */
@@ -134,13 +135,15 @@ export class UnaryCall extends InboundCall implements Receiver {
     this.host.workChanged();
   }
 
-  #run(body: Uint8Array): void {
+  #run(body: Uint8Array, early?: OpenedRequest): void {
     let result: unknown;
     let later: boolean;
     try {
-      const envelope = this.codec.peekEnvelope(body);
-      if (envelope !== undefined) this.envelope = envelope;
-      const request = this.codec.readRequest(body, this.#unary.request);
+      const opened = early ?? this.codec.openRequest(body);
+      if (opened !== undefined) this.envelope = opened.envelope;
+      const { request: shape } = this.#unary;
+      const request =
+        opened === undefined ? this.codec.readRequest(body, shape) : opened.read(shape);
       result = this.#unary.handle(request, this);
       later = isThenable(result); // reads a member of what a handler made: may throw
     } catch (thrown) {
@@ -171,8 +174,7 @@ export class UnaryCall extends InboundCall implements Receiver {
       reply = goodReply(this.meta, body, this.givenMetadata);
       this.replyBytes = body.byteLength;
     } catch (thrown) {
-      // The caller's fault only if the shape can't be written in the format that the caller chose.
-      if (isAgentError(thrown, "ERR_WIRE_CONTENT_TYPE")) {
+      if (isAnswerable(thrown)) {
         this.#throw(thrown);
       } else {
         this.#fail(bug(thrown, this.errorId, this.log, this.host.context.random));

@@ -4,7 +4,7 @@ import { suite, test } from "node:test";
 import type { Call } from "#src/rpc/call.ts";
 import { stream, unary } from "#src/rpc/endpoint.ts";
 import { DEFAULT_SERVER_LIMITS } from "#src/rpc/server/server-limits.ts";
-import { settle } from "../../../fakes/fake-clock.ts";
+import { rounds, settle } from "../../../fakes/fake-clock.ts";
 import { MemoryServer, type RawPeer, request } from "../../../fakes/memory-server.ts";
 import { anyJson } from "./echo-endpoints.ts";
 
@@ -66,7 +66,7 @@ suite("a peer that goes while its connection is paused", () => {
   test("calls that are never answered are aborted", async () => {
     const site = deaf();
     for (let n = 0; n < maxPendingCalls + 3; n++) site.peer.send(request("A.Unary", "1"));
-    await settle();
+    await rounds();
     assert.equal(site.calls.length, maxPendingCalls);
     site.peer.stream.end();
     for (let looks = 0; looks < 5; looks++) await site.server.clock.advance(lookMs);

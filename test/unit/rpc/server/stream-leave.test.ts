@@ -5,7 +5,7 @@ import { isAgentError } from "#src/base/errors.ts";
 import type { Call } from "#src/rpc/call.ts";
 import { stream, unary } from "#src/rpc/endpoint.ts";
 import { DEFAULT_SERVER_LIMITS, type ServerLimits } from "#src/rpc/server/server-limits.ts";
-import { settle } from "../../../fakes/fake-clock.ts";
+import { rounds, settle } from "../../../fakes/fake-clock.ts";
 import { MemoryServer, principal, request } from "../../../fakes/memory-server.ts";
 import { anyJson } from "./echo-endpoints.ts";
 
@@ -160,7 +160,7 @@ suite("a peer that goes with calls under way", () => {
     peer.send(
       Buffer.concat(Array.from({ length: 3 * maxPendingCalls }, () => request("A.Slow", "1"))),
     );
-    await settle();
+    await rounds();
     assert.equal(begun, maxPendingCalls);
     peer.stream.end();
     await server.clock.advance(2 * lookMs);

@@ -201,6 +201,11 @@ export const ERRORS = {
     retry: false,
     hint: "the identity can't be used on this device; look at `microedge doctor` and the agent's log",
   },
+  ERR_REVOCATION_SOURCE: {
+    status: 503,
+    retry: true,
+    hint: "see the revocation lines of `microedge status`: the last good copy stays in force",
+  },
   // calls
   ERR_RPC_NOT_FOUND: {
     status: 404,

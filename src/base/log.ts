@@ -34,6 +34,31 @@ export const EVENTS = {
   "handshake.failed": { level: "warn", msg: "TLS handshake failed" },
   "peer.refused": { level: "warn", msg: "peer was refused" },
   "peer.observed": { level: "warn", msg: "peer would be refused if verification were enforced" },
+  "peer.revoked": {
+    level: "warn",
+    msg: "peer's certificate is revoked or denied: its connections are cut and it is refused",
+  },
+  "peer.revocation.unknown": {
+    level: "warn",
+    msg: "peer could not be checked for revocation and was let in",
+  },
+  "revocation.crl.loaded": { level: "info", msg: "certificate revocation list is in force" },
+  "revocation.source.refused": {
+    level: "error",
+    msg: "a CRL or OCSP answer was refused; the last good one stays in force",
+  },
+  "revocation.source.failed": {
+    level: "warn",
+    msg: "a CRL or OCSP answer could not be had; the last good one stays in force",
+  },
+  "revocation.source.stale": {
+    level: "warn",
+    msg: "a CRL is stale: peers that it does not list can't be checked any more",
+  },
+  "revocation.deny.spared": {
+    level: "error",
+    msg: "a recovery identity is on the deny list and is let in: revocation.deny_recovery is not set",
+  },
   "tls.material.loaded": { level: "info", msg: "certificate, key and trust bundle are in use" },
   "tls.material.refused": {
     level: "error",

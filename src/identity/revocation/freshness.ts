@@ -1,0 +1,43 @@
+/** Whether a CRL or an OCSP answer is in date, as far as the time is known. Pure. */
+import { formatMoment, formatSpan } from "../span-words.ts";
+import type { TimeView } from "../time/time-view.ts";
+
+export interface Validity {
+  /** Unix milliseconds. */
+  readonly thisUpdate: number;
+  readonly nextUpdate: number;
+}
+
+/**
+ * `doubtful`: the time is not known well enough to say; it counts as stale, but proves nothing against
+ * anybody.
+ */
+export interface Freshness {
+  readonly state: "fresh" | "stale" | "future" | "doubtful";
+  /** For a person; empty when fresh. */
+  readonly words: string;
+}
+
+/** How far the authority's clock may run ahead of ours. */
+export const CLOCK_SKEW_MS = 10 * 60_000;
+
+/** Whether the view is good enough to judge a date by. */
+export function isTimeTrusted({ state, clockWrong }: TimeView): boolean {
+  return (state === "network" || state === "authenticated") && !clockWrong;
+}
+
+export function freshnessOf({ thisUpdate, nextUpdate }: Validity, time: TimeView): Freshness {
+  const trusted = isTimeTrusted(time);
+  const certainMs = trusted ? Math.max(time.nowMs, time.floorMs) : time.floorMs;
+  if (nextUpdate < certainMs) {
+    const words = `stale for ${formatSpan(certainMs - nextUpdate)} (since ${formatMoment(nextUpdate)})`;
+    return { state: "stale", words };
+  }
+  if (!trusted) {
+    return { state: "doubtful", words: time.words ?? "this machine does not know the time" };
+  }
+  if (thisUpdate > time.nowMs + CLOCK_SKEW_MS) {
+    return { state: "future", words: `not yet valid: it begins at ${formatMoment(thisUpdate)}` };
+  }
+  return { state: "fresh", words: "" };
+}

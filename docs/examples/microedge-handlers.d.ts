@@ -73,6 +73,48 @@ export interface StreamDefinition<Q, R> {
   handle(requests: AsyncIterable<Q>, call: Call): AsyncIterable<R>;
 }
 
+/** What a codec's functions exchange: what JSON can say, and bytes and exact 64-bit integers besides. */
+export type CodecValue =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | readonly CodecValue[]
+  | { readonly [member: string]: CodecValue };
+
+/** For both directions. Each limit has a default and a most. */
+export interface CodecLimits {
+  /** Default 1 MiB; at most rpc.max_body_bytes. */
+  readonly maxBodyBytes?: number;
+  /** Default 32, at most 64. */
+  readonly maxDepth?: number;
+  /** Characters of a string or member name, bytes of a byte string. Default 65,536. */
+  readonly maxStringLength?: number;
+  /** Default 10,000, at most 100,000. */
+  readonly maxArrayLength?: number;
+  /** Members of one object. Default 1,000, at most 100,000. */
+  readonly maxKeys?: number;
+  readonly minNumber?: number;
+  readonly maxNumber?: number;
+  /** Time for one body, in one direction. Default 100, at most 1,000. */
+  readonly maxMs?: number;
+}
+
+export interface CodecDefinition {
+  /** `type/subtype`, lower case, without parameters; not one that is built in. */
+  readonly contentType: string;
+  /** Throws a `SyntaxError`, or `sdk.error(400, …)`, for a body that is bad. Anything else is its own failure. */
+  read(bytes: Uint8Array): unknown;
+  write(value: CodecValue): Uint8Array;
+  /** Says what is wrong with a value that was read; nothing if it is good. */
+  checkRead?(value: CodecValue): string | boolean | undefined;
+  /** Says what is wrong with a value before it is written. */
+  checkWrite?(value: CodecValue): string | boolean | undefined;
+  readonly limits?: CodecLimits;
+}
+
 export interface Registrar {
   /** @param name `Handler.Method`. */
   unary<Q, R>(name: string, definition: UnaryDefinition<Q, R>): void;
@@ -175,6 +217,8 @@ export type SchemaName =
 export interface HandlerSdk extends Registrar {
   /** Registers under another service name than the module's own. */
   service(name: string): Registrar;
+  /** Speaks a further content type, for all endpoints of the agent. */
+  codec(definition: CodecDefinition): void;
   readonly schema: Pick<typeof import("valibot"), SchemaName>;
   /** Raw bytes: as they are in `application/octet-stream`, a base64 string in JSON. */
   readonly bytes: MessageType<Uint8Array>;

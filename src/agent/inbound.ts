@@ -3,6 +3,7 @@
  */
 import { MemoryPressure, marksFor } from "../guard/memory-marks.ts";
 import type { Target } from "../guard/policy.ts";
+import { systemTimeBox } from "../host/time-box.ts";
 import type { TlsMaterialSource } from "../identity/tls-material.ts";
 import type { Client } from "../rpc/client/client.ts";
 import { interceptorsInOrder } from "../rpc/interceptors/order.ts";
@@ -118,6 +119,8 @@ export function buildInbound(
         client,
         clock,
         log,
+        maxBodyBytes: rpc.maxBodyBytes,
+        timeBox: systemTimeBox(),
         signal,
       }),
   };

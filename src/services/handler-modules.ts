@@ -9,7 +9,9 @@ import { pathToFileURL } from "node:url";
 import { AgentError, errorText, isAgentError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Clock } from "../host/clock.ts";
+import type { TimeBox } from "../host/time-box.ts";
 import type { EndpointTable } from "../rpc/server/endpoint-table.ts";
+import { codecOf } from "./handler-codec.ts";
 import { type HandlerClient, handlerSdk } from "./handler-sdk.ts";
 
 export interface HandlerModule {
@@ -24,6 +26,8 @@ export interface LoadedModule {
   readonly service: string;
   /** As `service/Handler.Method`. */
   readonly endpoints: readonly string[];
+  /** Content types of its own codecs; absent if it has none. */
+  readonly codecs?: readonly string[];
 }
 
 export interface HandlerModuleParts {
@@ -33,6 +37,9 @@ export interface HandlerModuleParts {
   readonly client: HandlerClient;
   readonly clock: Clock;
   readonly log: Logger;
+  /** `rpc.max_body_bytes`. */
+  readonly maxBodyBytes: number;
+  readonly timeBox: TimeBox;
   /** Gives loading up: a module may wait for something that never comes. */
   readonly signal: AbortSignal;
 }
@@ -57,6 +64,7 @@ export async function loadHandlerModules(
       module: done.module,
       service: done.service,
       endpoints: done.endpoints,
+      codecs: done.codecs,
     });
     loaded.push(done);
   }
@@ -87,18 +95,26 @@ async function inTime<T>(
 
 async function load(
   { module, service = "" }: HandlerModule,
-  { table, serviceName, client, log }: HandlerModuleParts,
+  { table, serviceName, client, clock, log: agentLog, maxBodyBytes, timeBox }: HandlerModuleParts,
 ): Promise<LoadedModule> {
   const register = await importRegister(module);
   const own = service === "" ? serviceName : service;
   const endpoints: string[] = [];
+  const codecs: string[] = [];
+  const log = agentLog.with({ module });
+  const nowMs = (): number => clock.monotonicMs();
   const { sdk, close } = handlerSdk({
     service: own,
     client,
-    log: log.with({ module }),
+    log,
     register: (name, endpoint, definition) => {
       table.register(name, endpoint, definition);
       endpoints.push(`${name}/${endpoint}`);
+    },
+    registerCodec: (definition) => {
+      const codec = codecOf(definition, { maxBodyBytes, timeBox, nowMs, log });
+      table.codecs.add(codec);
+      codecs.push(codec.contentType);
     },
   });
   try {
@@ -109,8 +125,10 @@ async function load(
   } finally {
     close();
   }
-  if (endpoints.length === 0) throw fault(module, "register() registered no endpoint");
-  return { module, service: own, endpoints };
+  if (endpoints.length + codecs.length === 0) {
+    throw fault(module, "register() registered no endpoint");
+  }
+  return { module, service: own, endpoints, ...(codecs.length > 0 ? { codecs } : {}) };
 }
 
 async function importRegister(module: string): Promise<(sdk: unknown) => unknown> {

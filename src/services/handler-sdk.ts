@@ -29,6 +29,8 @@ interface HandlerLog {
 export interface HandlerSdk extends Registrar {
   /** Registers under another service name than the module's own. */
   service(name: string): Registrar;
+  /** Speaks a further content type, for all endpoints of the agent. */
+  codec(definition: unknown): void;
   readonly schema: typeof handlerSchema;
   /** A body of raw bytes; only `application/octet-stream` carries it. */
   readonly bytes: typeof bytesShape;
@@ -45,19 +47,22 @@ export interface SdkParts {
   readonly client: HandlerClient;
   readonly log: Logger;
   register(service: string, name: string, endpoint: Endpoint): void;
+  registerCodec(definition: unknown): void;
 }
 
 /** An SDK and the switch that ends registration: endpoints are known before the agent serves. */
 export function handlerSdk(parts: SdkParts): { readonly sdk: HandlerSdk; close(): void } {
   let open = true;
+  const assertOpen = (label: string): void => {
+    if (open) return;
+    throw new AgentError(
+      "ERR_HANDLER_MODULE",
+      `${label}: registered after register() had returned; await what comes before it`,
+    );
+  };
   const add = (mode: Endpoint["mode"], service: string, name: unknown, definition: unknown) => {
     const label = typeof name === "string" ? name : String(name);
-    if (!open) {
-      throw new AgentError(
-        "ERR_HANDLER_MODULE",
-        `${label}: registered after register() had returned; await what comes before it`,
-      );
-    }
+    assertOpen(label);
     parts.register(service, label, endpointOf(mode, label, definition));
   };
   const registrar = (service: string): Registrar => ({
@@ -67,6 +72,10 @@ export function handlerSdk(parts: SdkParts): { readonly sdk: HandlerSdk; close()
   const sdk: HandlerSdk = {
     ...registrar(parts.service),
     service: (name) => registrar(String(name)),
+    codec: (definition) => {
+      assertOpen("codec");
+      parts.registerCodec(definition);
+    },
     schema: handlerSchema,
     bytes: bytesShape,
     protobuf: messageTypes,

@@ -59,7 +59,7 @@ function codecOf(body: Body) {
 function checkRequest(body: Body, version: string): void {
   const codec = codecOf(body);
   const endpoint = body.headers.get("micro-endpoint") ?? "";
-  const envelope = codec.peekEnvelope(body.bytes) ?? { endpoint, id: "" };
+  const envelope = codec.openRequest(body.bytes)?.envelope ?? { endpoint, id: "" };
   assert.equal(envelope.endpoint, endpoint);
   const message = codec.readRequest(body.bytes, requestShape);
   assertSame(codec.writeRequest(message, requestShape, envelope), body, version, requestShape);

@@ -63,7 +63,7 @@ function decodeRequest(
   const means = role === "unary" || role === "message";
   const value = means ? plain(codecOf(meta).readRequest(body, helloRequest)) : undefined;
   if (means) {
-    const envelope = codecOf(meta).peekEnvelope(body);
+    const envelope = codecOf(meta).openRequest(body)?.envelope;
     if (envelope !== undefined) assert.equal(envelope.endpoint, meta.endpoint);
   }
   return { meta, meant: { role, id: meta.id, value } };

@@ -43,7 +43,7 @@ interface Tally {
 }
 
 function tryBody<T>(codec: Codec, shape: Shape<T>, body: Uint8Array, tally: Tally): void {
-  attempt(() => codec.peekEnvelope(body));
+  attempt(() => codec.openRequest(body)?.envelope);
   attempt(() => codec.readReply(body, shape));
   const outcome = attempt(() => codec.readRequest(body, shape));
   if (outcome === undefined) {

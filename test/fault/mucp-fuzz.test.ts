@@ -62,7 +62,7 @@ function decodeAll(kind: "request" | "reply", { messages }: Reading): number {
           expectContinue: false,
         };
         const { codec } = readRequest(head);
-        codec?.peekEnvelope(bytes);
+        codec?.openRequest(bytes)?.envelope;
         codec?.readRequest(bytes, helloRequest);
       } else {
         const status = Number.parseInt(start, 10);

@@ -59,6 +59,7 @@ export function kindOf(value: unknown): string {
   if (value === null) return "null";
   if (value === undefined) return "nothing";
   if (Array.isArray(value)) return "an array";
+  if (value instanceof Uint8Array) return "bytes";
   switch (typeof value) {
     case "string":
       return "a string";

@@ -4,7 +4,7 @@ import type { Codec } from "./codec.ts";
 export const bytesCodec: Codec = {
   name: "bytes",
   contentType: "application/octet-stream",
-  peekEnvelope: () => undefined,
+  openRequest: () => undefined,
   readRequest: (bytes, shape) => shape.fromBytes(bytes),
   writeRequest: (value, shape) => shape.toBytes(value),
   readReply: (bytes, shape) => ({ ok: true, value: shape.fromBytes(bytes) }),

@@ -17,10 +17,12 @@ const MESSAGE = messageShape(BytesValueSchema);
 export const bytesShape: Shape<Uint8Array> = {
   typeName: "bytes",
   fromJson(value, dialect) {
+    if (value instanceof Uint8Array) return value;
     const empty = value === null || (isJsonObject(value) && Object.keys(value).length === 0);
     return empty ? new Uint8Array() : MESSAGE.fromJson(value, dialect).value;
   },
   toJson: (value) => `"${encodeBase64(value)}"`,
+  toPlain: (value) => value,
   fromProtobuf: (bytes) => MESSAGE.fromProtobuf(bytes).value,
   toProtobuf: (value) => MESSAGE.toProtobuf(create(BytesValueSchema, { value })),
   fromBytes: (bytes) => new Uint8Array(bytes),

@@ -14,17 +14,27 @@ export interface Envelope {
   readonly id: string;
 }
 
+/** A request body of which the envelope is read and the message is not yet: the bytes are parsed once. */
+export interface OpenedRequest {
+  readonly envelope: Envelope;
+  /** The message, once. It may look at the bytes again: they must not have changed. */
+  read<T>(shape: Shape<T>): T;
+}
+
 export type DecodedReply<T> =
   | { readonly ok: true; readonly value: T }
   /** The error text in a json-rpc or proto-rpc envelope, as it stands there. */
   | { readonly ok: false; readonly error: string };
 
 export interface Codec {
-  readonly name: CodecName;
+  readonly name: CodecName | "custom";
   /** As on the wire, exactly; go-micro compares it without parameters. */
   readonly contentType: string;
-  /** Endpoint and id from the envelope, for legacy requests that lack headers; `undefined` if there is no envelope. */
-  peekEnvelope(bytes: Uint8Array): Envelope | undefined;
+  /**
+   * Opens a body that has an envelope, whose endpoint legacy requests without headers need;
+   * `undefined` if this codec has none: then {@link readRequest} reads.
+   */
+  openRequest(bytes: Uint8Array): OpenedRequest | undefined;
   /** An empty body is the zero message. */
   readRequest<T>(bytes: Uint8Array, shape: Shape<T>): T;
   writeRequest<T>(value: T, shape: Shape<T>, envelope: Envelope): Uint8Array;

@@ -11,7 +11,7 @@ const EMPTY: JsonObject = Object.freeze({});
 export const jsonCodec: Codec = {
   name: "json",
   contentType: "application/json",
-  peekEnvelope: () => undefined,
+  openRequest: () => undefined,
   readRequest: read,
   writeRequest: write,
   readReply: (bytes, shape) => ({ ok: true, value: read(bytes, shape) }),

@@ -9,7 +9,7 @@
  * Its error replies carry an empty `id`; ours carry the caller's.
  */
 import { bodyError, kindOf } from "./body-fault.ts";
-import type { Codec, DecodedReply, Envelope } from "./codec.ts";
+import type { Codec, DecodedReply, OpenedRequest } from "./codec.ts";
 import { keptError, sentError } from "./error-text.ts";
 import { formatJson, formatString } from "./json-format.ts";
 import { parseJson } from "./json-text.ts";
@@ -29,8 +29,8 @@ const EMPTY: JsonObject = Object.freeze({});
 export const jsonRpcCodec: Codec = {
   name: "json-rpc",
   contentType: "application/json-rpc",
-  peekEnvelope,
-  readRequest,
+  openRequest,
+  readRequest: (bytes, shape) => openMembers(bytes).read(shape),
   writeRequest: (value, shape, { endpoint, id }) =>
     encodeUtf8(
       `{"params":[${shape.toJson(value, "plain")}],"id":${formatString(id)},"method":${formatString(endpoint)}}\n`,
@@ -46,15 +46,23 @@ export const jsonRpcCodec: Codec = {
     ),
 };
 
-function peekEnvelope(bytes: Uint8Array): Envelope {
-  if (bytes.byteLength === 0) return { endpoint: "", id: "" };
-  const { method, id } = parseEnvelope(bytes, REQUEST);
-  return { endpoint: methodOf(method), id: idOf(id) };
+function openRequest(bytes: Uint8Array): OpenedRequest {
+  const { members, read } = openMembers(bytes);
+  return { envelope: { endpoint: methodOf(members["method"]), id: idOf(members["id"]) }, read };
 }
 
-function readRequest<T>(bytes: Uint8Array, shape: Shape<T>): T {
-  if (bytes.byteLength === 0) return shape.fromJson(EMPTY, "plain");
-  const { params } = parseEnvelope(bytes, REQUEST);
+function openMembers(bytes: Uint8Array): {
+  readonly members: JsonObject;
+  read<T>(shape: Shape<T>): T;
+} {
+  if (bytes.byteLength === 0) {
+    return { members: EMPTY, read: (shape) => shape.fromJson(EMPTY, "plain") };
+  }
+  const members = parseEnvelope(bytes, REQUEST);
+  return { members, read: (shape) => readMessage(members["params"], shape) };
+}
+
+function readMessage<T>(params: JsonValue | undefined, shape: Shape<T>): T {
   if (params === undefined || !isJsonArray(params)) {
     throw bodyError(REQUEST, ".params", `expected an array, got ${kindOf(params)}`);
   }

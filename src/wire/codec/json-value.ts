@@ -29,10 +29,23 @@ export type JsonDialect = "protojson" | "plain";
 
 /** Whether `value` is an object, with members. */
 export function isJsonObject(value: JsonValue): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    !Array.isArray(value) &&
+    // Not of a JSON text, but of the codec of a handler module: each byte would count as a member.
+    !(value instanceof Uint8Array)
+  );
 }
 
 /** Whether `value` is an array. */
 export function isJsonArray(value: JsonValue): value is readonly JsonValue[] {
   return Array.isArray(value);
 }
+
+/**
+ * Makes objects that inherit nothing, at a fifth of the memory of `Object.create(null)`: V8 gives an
+ * object without any prototype a hash table of its own (33 against 193 bytes when empty).
+ */
+export const Members = function Members() {} as unknown as new <T>() => Record<string, T>;
+Members.prototype = Object.freeze(Object.create(null));

@@ -11,7 +11,7 @@
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { errorText } from "../../base/errors.ts";
 import { bodyError } from "./body-fault.ts";
-import type { Codec, DecodedReply, Envelope } from "./codec.ts";
+import type { Codec, DecodedReply, OpenedRequest } from "./codec.ts";
 import { keptError, sentError } from "./error-text.ts";
 import type { Shape } from "./shape.ts";
 
@@ -28,7 +28,7 @@ const NO_MESSAGE = new Uint8Array();
 export const protoRpcCodec: Codec = {
   name: "proto-rpc",
   contentType: "application/proto-rpc",
-  peekEnvelope,
+  openRequest,
   readRequest: (bytes, shape) => shape.fromProtobuf(splitFrames(bytes).message),
   writeRequest: (value, shape, { endpoint, id }) => {
     const envelope = new BinaryWriter();
@@ -45,12 +45,16 @@ export const protoRpcCodec: Codec = {
   },
 };
 
-function peekEnvelope(bytes: Uint8Array): Envelope {
-  const { method, seq } = readEnvelope(splitFrames(bytes).envelope);
+function openRequest(bytes: Uint8Array): OpenedRequest {
+  const frames = splitFrames(bytes);
+  const { method, seq } = readEnvelope(frames.envelope);
   if (method.length > MAX_METHOD) {
     throw bodyError(TYPE, ".service_method", `longer than ${MAX_METHOD} characters`);
   }
-  return { endpoint: method, id: String(seq) };
+  return {
+    envelope: { endpoint: method, id: String(seq) },
+    read: (shape) => shape.fromProtobuf(frames.message),
+  };
 }
 
 function readReply<T>(bytes: Uint8Array, shape: Shape<T>): DecodedReply<T> {

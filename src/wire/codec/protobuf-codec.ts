@@ -4,7 +4,7 @@ import type { Codec } from "./codec.ts";
 export const protobufCodec: Codec = {
   name: "protobuf",
   contentType: "application/protobuf",
-  peekEnvelope: () => undefined,
+  openRequest: () => undefined,
   readRequest: (bytes, shape) => shape.fromProtobuf(bytes),
   writeRequest: (value, shape) => shape.toProtobuf(value),
   readReply: (bytes, shape) => ({ ok: true, value: shape.fromProtobuf(bytes) }),

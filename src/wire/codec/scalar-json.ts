@@ -162,6 +162,8 @@ function readBoolean(value: JsonValue): boolean {
 }
 
 function readBytes(value: JsonValue): Uint8Array {
+  // No JSON text has them; codecs of handler modules do.
+  if (value instanceof Uint8Array) return value;
   if (typeof value !== "string") {
     throw new FieldFault(`expected a base64 string, got ${kindOf(value)}`);
   }

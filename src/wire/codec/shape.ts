@@ -20,6 +20,12 @@ export interface Shape<T> {
   /** JSON text, without a line end. */
   toJson(value: T, dialect: JsonDialect): string;
   /** No bytes are the zero message. */
+  /**
+   * What the codec of a handler module is given to write. Without it: the JSON text, read again. Not
+   * checked: whoever takes it copies it within limits. {@link fromJson} takes what such a codec reads, where
+   * bytes may stand instead of base64.
+   */
+  toPlain?(value: T): unknown;
   fromProtobuf(bytes: Uint8Array): T;
   toProtobuf(value: T): Uint8Array;
   fromBytes(bytes: Uint8Array): T;

@@ -1,7 +1,7 @@
 /**
  * Shape of a JSON body that a Standard Schema (https://standardschema.dev, version 1) describes:
- * valibot, zod, arktype and others. JSON only, in both dialects alike: what the schema's author
- * named is what is on the wire.
+ * valibot, zod, arktype and others. JSON, in both dialects alike: what the schema's author
+ * named is what is on the wire. Codecs of handler modules carry it, too.
  *
  * Integers beyond 2^53 reach the schema as `bigint`, exactly, and a `bigint` is written as a number;
  * bytes are written as base64. A value is checked when it is read; when it is written it only has to
@@ -49,6 +49,7 @@ export function jsonShape<Output>(name: string, schema: StandardSchema<Output>):
     typeName: name,
     fromJson: (value) => validate(name, schema, value),
     toJson: (value) => write(name, value),
+    toPlain: (value) => value,
     fromProtobuf: () => refuse(name),
     toProtobuf: () => refuse(name),
     fromBytes: () => refuse(name),

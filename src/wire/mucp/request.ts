@@ -25,7 +25,7 @@ const LEGACY_TYPES: ReadonlyMap<string, string> = new Map([
 export interface RequestMeta {
   /** Service that the caller means; `undefined` if it does not say. go-micro does not check it. */
   readonly service: string | undefined;
-  /** `Handler.Method`; empty when only the body's envelope names it (see {@link Codec.peekEnvelope}). */
+  /** `Handler.Method`; empty when only the body's envelope names it (see {@link Codec.openRequest}). */
   readonly endpoint: string;
   /** As it came; empty if none. */
   readonly id: string;
@@ -58,8 +58,15 @@ function header(headers: MessageHeaders, name: string, fallback: string): string
 
 const orUndefined = (value: string): string | undefined => (value === "" ? undefined : value);
 
-/** Never fails: what a header can't mean is as if it were absent (see `timeout.ts`). */
-export function readRequest(head: RequestHead): RequestMeta {
+/**
+ * Never fails: what a header can't mean is as if it were absent (see `timeout.ts`).
+ *
+ * @param findCodec By content type; default: the built-in codecs.
+ */
+export function readRequest(
+  head: RequestHead,
+  findCodec: (contentType: string) => Codec | undefined = codecFor,
+): RequestMeta {
   const { headers } = head;
   const service = header(headers, "micro-service", "x-micro-service");
   const method = header(headers, "micro-method", "x-micro-method");
@@ -79,7 +86,7 @@ export function readRequest(head: RequestHead): RequestMeta {
     id: header(headers, "micro-id", "x-micro-id"),
     streamId: orUndefined(header(headers, "micro-stream", "x-micro-stream")),
     contentType,
-    codec: codecFor(legacy ? (LEGACY_TYPES.get(contentType) ?? contentType) : contentType),
+    codec: findCodec(legacy ? (LEGACY_TYPES.get(contentType) ?? contentType) : contentType),
     legacy,
     timeoutMs: parseTimeout(headers.get("timeout")),
     topic: orUndefined(topic),

@@ -5,9 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { parseConfig } from "#src/agent/config.ts";
+import { systemTimeBox } from "#src/host/time-box.ts";
 import { loadHandlerModules } from "#src/services/handler-modules.ts";
 import type { HandlerClient } from "#src/services/handler-sdk.ts";
 import { MemoryServer, type RawPeer, request } from "../../fakes/memory-server.ts";
+
+const BOX = { maxBodyBytes: 4 << 20, timeBox: systemTimeBox() };
 
 const root = join(import.meta.dirname, "../../..");
 const directory = mkdtempSync(join(tmpdir(), "documented-"));
@@ -32,7 +35,15 @@ async function peerOf(page: string, modules: number): Promise<RawPeer> {
   const { table, log, clock } = memory;
   const client = {} as HandlerClient;
   const { signal } = new AbortController();
-  await loadHandlerModules(files, { table, serviceName: "microedge", client, clock, log, signal });
+  await loadHandlerModules(files, {
+    table,
+    serviceName: "microedge",
+    client,
+    clock,
+    log,
+    signal,
+    ...BOX,
+  });
   return memory.connect();
 }
 

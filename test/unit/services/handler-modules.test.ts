@@ -6,6 +6,7 @@ import { after, suite, test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { isAgentError } from "#src/base/errors.ts";
+import { systemTimeBox } from "#src/host/time-box.ts";
 import { EchoSchema, file_agent } from "#src/services/gen/agent_pb.ts";
 import {
   type HandlerModule,
@@ -24,6 +25,8 @@ const client = {
     Promise.resolve({ service, endpoint, body }),
 } as unknown as HandlerClient;
 
+const BOX = { maxBodyBytes: 4 << 20, timeBox: systemTimeBox() };
+
 let count = 0;
 function moduleOf(source: string): string {
   const path = join(directory, `module-${count++}.mjs`);
@@ -37,7 +40,7 @@ async function load(
   const memory = new MemoryServer();
   const { table, log, clock } = memory;
   const { signal } = new AbortController();
-  const parts = { table, serviceName: "microedge", client, clock, log, signal };
+  const parts = { table, serviceName: "microedge", client, clock, log, signal, ...BOX };
   const loaded = await loadHandlerModules(modules, parts);
   return { memory, peer: memory.connect(), loaded };
 }
@@ -232,7 +235,15 @@ suite("a handler module that can't be used stops the start and is named", () => 
       const modules = [{ module: moduleOf(source), service: undefined }];
       const { table, log, clock } = new MemoryServer();
       const stop = new AbortController();
-      const parts = { table, serviceName: "microedge", client, clock, log, signal: stop.signal };
+      const parts = {
+        table,
+        serviceName: "microedge",
+        client,
+        clock,
+        log,
+        signal: stop.signal,
+        ...BOX,
+      };
       const stopped = assert.rejects(loadHandlerModules(modules, parts), /stopped by SIGTERM/);
       await clock.advance(29_999);
       stop.abort(new Error("stopped by SIGTERM"));

@@ -62,7 +62,7 @@ suite("json-rpc reads an envelope", () => {
   ];
   for (const { json, id, endpoint, why } of rows) {
     test(`${json}: ${why}`, () =>
-      assert.deepEqual(codec.peekEnvelope(utf8(json)), { id, endpoint }));
+      assert.deepEqual(codec.openRequest(utf8(json))?.envelope, { id, endpoint }));
   }
 
   const refused = [
@@ -83,7 +83,10 @@ suite("json-rpc reads an envelope", () => {
   ];
   for (const { json, message } of refused) {
     test(`refuses ${json.slice(0, 30)}`, () =>
-      assert.throws(() => codec.peekEnvelope(utf8(json)), { code: "ERR_WIRE_BODY", message }));
+      assert.throws(() => codec.openRequest(utf8(json))?.envelope, {
+        code: "ERR_WIRE_BODY",
+        message,
+      }));
   }
 });
 

@@ -65,16 +65,19 @@ suite("proto-rpc writes", () => {
 suite("proto-rpc reads", () => {
   test("envelope and message", () => {
     const body = hex("0000000e 0a03412e42 110201000000000000 00000007 0a03616e6e1007");
-    assert.deepEqual(codec.peekEnvelope(body), { endpoint: "A.B", id: "258" });
+    assert.deepEqual(codec.openRequest(body)?.envelope, { endpoint: "A.B", id: "258" });
     assert.deepEqual(codec.readRequest(body, shape), ann);
     assert.deepEqual(codec.readReply(body, shape), { ok: true, value: ann });
   });
 
   test("an empty envelope is method none, id 0", () =>
-    assert.deepEqual(codec.peekEnvelope(hex("00000000 00000000")), { endpoint: "", id: "0" }));
+    assert.deepEqual(codec.openRequest(hex("00000000 00000000"))?.envelope, {
+      endpoint: "",
+      id: "0",
+    }));
 
   test("unknown fields of the envelope are ignored", () =>
-    assert.deepEqual(codec.peekEnvelope(hex("00000009 2801 0a03412e42 3200 00000000")), {
+    assert.deepEqual(codec.openRequest(hex("00000009 2801 0a03412e42 3200 00000000"))?.envelope, {
       endpoint: "A.B",
       id: "0",
     }));
@@ -125,7 +128,7 @@ suite("proto-rpc reads", () => {
     test(`refuses ${bytes}`, () =>
       assert.throws(
         () => {
-          codec.peekEnvelope(hex(bytes));
+          codec.openRequest(hex(bytes))?.envelope;
           codec.readRequest(hex(bytes), shape);
         },
         { code: "ERR_WIRE_BODY", message },
@@ -138,7 +141,7 @@ suite("proto-rpc reads", () => {
       Buffer.alloc(257, "x"),
       hex("00000000"),
     ]);
-    assert.throws(() => codec.peekEnvelope(envelope), {
+    assert.throws(() => codec.openRequest(envelope)?.envelope, {
       message: "proto-rpc body.service_method: longer than 256 characters",
     });
   });

@@ -35,6 +35,13 @@ export type ClientCertificateAnswer =
   | "not-demanded"
   | "unknown";
 
+/**
+ * How our certificate was turned away. `alert`: a TLS alert, `answer`: a go-micro error; both under the
+ * connection's keys, so that only the server can have said it. `hang-up`: the connection ended after the
+ * handshake, `handshake`: an alert amid it; anybody on the way can do that.
+ */
+export type Refusal = "alert" | "answer" | "hang-up" | "handshake";
+
 export interface Finding {
   readonly level: "ok" | "warn" | "fail";
   /** Stable: `dns`, `tcp`, `plain-http`, `not-tls`, `handshake`, `tls-version`, `chain`, `client-certificate`, or the cause of a problem with the server's certificate. */
@@ -61,6 +68,8 @@ export interface ProbeResult {
   /** Our verdict on the server; `undefined` without trust bundle or handshake. */
   readonly serverAccepted: boolean | undefined;
   readonly clientCertificate: ClientCertificateAnswer;
+  /** `undefined` when ours was not turned away. */
+  readonly refusal: Refusal | undefined;
   readonly findings: readonly Finding[];
   /** No finding is a failure. */
   readonly ok: boolean;

@@ -15,9 +15,15 @@ import type { Network, NetworkAddress } from "../host/network.ts";
 import type { TlsMaterial } from "../identity/tls-material.ts";
 import { parseTrustBundle } from "../identity/trust-bundle.ts";
 import { type Certificate, readCertificate } from "../identity/x509/certificate.ts";
+import { type Aftermath, goMicroRefusal } from "./handshake-aftermath.ts";
 import { raceAddresses } from "./happy-eyeballs.ts";
 import { NameLookup } from "./name-lookup.ts";
-import { classifyHandshakeError, connectWords, type HandshakeFailure } from "./node-error.ts";
+import {
+  classifyHandshakeError,
+  connectWords,
+  type HandshakeFailure,
+  lateRefusal,
+} from "./node-error.ts";
 import { judgeSocket, readChain, takePeerCertificate } from "./peer-certificates.ts";
 import {
   type ClientCertificateAnswer,
@@ -52,11 +58,6 @@ const SETTLE_MS = 700;
 /** Enough of an answer to recognise it. Bytes. */
 const MAX_ANSWER = 8 * 1024;
 
-/** What became of one connection after its handshake. */
-type Aftermath =
-  | { readonly kind: "quiet" }
-  | { readonly kind: "refused"; readonly words: string; readonly fix: string };
-
 /** Everything found so far; turned into a {@link ProbeResult} at the end. */
 type Draft = { -readonly [Key in keyof Omit<ProbeResult, "findings" | "ok">]: ProbeResult[Key] } & {
   findings: Finding[];
@@ -79,6 +80,7 @@ export async function probe(options: ProbeOptions, signal: AbortSignal): Promise
     chain: [],
     serverAccepted: undefined,
     clientCertificate: "unknown",
+    refusal: undefined,
     findings: [],
   };
   await new Probe(options, draft).run(signal);
@@ -247,7 +249,8 @@ class Probe {
       signal.addEventListener("abort", onAbort, { once: true });
       socket.on("error", (error) => {
         const { words, fix } = classifyHandshakeError(error);
-        settle({ kind: "refused", words, fix });
+        const by = lateRefusal(error) === undefined ? "hang-up" : "alert";
+        settle({ kind: "refused", by, words, fix });
       });
       socket.on("data", (chunk) => {
         if (answer.length < MAX_ANSWER) answer += String(chunk);
@@ -256,7 +259,8 @@ class Probe {
       });
       socket.on("end", () => {
         const words = "the server closed the connection right after the handshake";
-        settle({ kind: "refused", words, fix: "look into the server's log for the reason" });
+        const fix = "look into the server's log for the reason";
+        settle({ kind: "refused", by: "hang-up", words, fix });
       });
     });
   }
@@ -274,11 +278,19 @@ class Probe {
     };
     const id = "client-certificate";
     if (withOurs.kind === "refused") {
+      if (ours) this.#draft.refusal = withOurs.by;
       put(ours ? "refused" : "demanded", failure(id, withOurs.words, withOurs.fix));
       return;
     }
-    if (ours && (await this.#refusesNobody(addresses, signal)) === false) {
+    const refusesNobody = ours ? await this.#refusesNobody(addresses, signal) : true;
+    if (refusesNobody === false) {
       put("accepted", good(id, "the server demands a client certificate and takes ours"));
+      return;
+    }
+    if (refusesNobody === undefined) {
+      const words =
+        "the server took no second connection, which was to show whether it asks for certificates";
+      put("unknown", { level: "warn", id, words, fix: "try again" });
       return;
     }
     put("not-demanded", good(id, "the server does not demand a client certificate"));
@@ -304,7 +316,10 @@ class Probe {
     signal: AbortSignal,
   ): Promise<void> {
     const { findings } = this.#draft;
-    if (cause === "rejected-by-peer") this.#draft.clientCertificate = "refused";
+    if (cause === "rejected-by-peer") {
+      this.#draft.clientCertificate = "refused";
+      this.#draft.refusal = "handshake";
+    }
     if (cause === "peer-wants-certificate") this.#draft.clientCertificate = "demanded";
     const guessable = cause === "not-tls" || cause === "reset" || cause === "timeout";
     if (guessable && (await this.#speaksHttp(addresses, signal))) {
@@ -355,15 +370,6 @@ class Probe {
       signal.removeEventListener("abort", onAbort);
     }
   }
-}
-
-function goMicroRefusal(header: string): Aftermath {
-  const detail = /"detail":"((?:[^"\\]|\\.)*)"/.exec(header)?.[1] ?? header;
-  return {
-    kind: "refused",
-    words: `the server refused our client certificate: ${detail.slice(0, 500)}`,
-    fix: "issue our certificate from an authority that the server trusts, and check its dates",
-  };
 }
 
 /** The server's chain as it was sent; a certificate that can't be read ends it. */

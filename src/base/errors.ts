@@ -185,6 +185,12 @@ export const ERRORS = {
     hint: "the disk is slow and changes wait for it; try again later",
   },
   ERR_STORE_CLOSED: { status: 503, retry: true, hint: "the agent is stopping; try again" },
+  // trusted time
+  ERR_TIME_STATEMENT: {
+    status: 400,
+    retry: false,
+    hint: "ask the agent for a new challenge, sign it within ten minutes, and send that answer",
+  },
   // rotation of the identity
   ERR_CERT_REFUSED: {
     status: 400,

@@ -1,0 +1,138 @@
+/**
+ * Our own checks on the leaf and on the authorities above it, in words. All run, because one fault can
+ * hide another.
+ */
+import { CERTIFICATE_CHECKS, findProblems, type Problem } from "../peer-checks.ts";
+import { formatMoment, formatSpan } from "../span-words.ts";
+import type { Certificate } from "../x509/certificate.ts";
+import type { CandidateRole, Reason } from "./candidate-report.ts";
+import { EXTENSION_RULES, type Place } from "./extension-rules.ts";
+import type { IssuerPath } from "./issuer-paths.ts";
+import { excludedWildcard } from "./name-constraints.ts";
+import { readRawFields } from "./raw-fields.ts";
+
+export interface PathFindings {
+  readonly reasons: readonly Reason[];
+  readonly warnings: readonly Reason[];
+}
+
+export interface PathChecks {
+  /** The moment that dates are judged at, Unix ms. */
+  readonly atMs: number;
+  readonly roles: readonly CandidateRole[];
+  /** Hosts that the leaf must name. */
+  readonly hosts: readonly string[];
+  readonly maxIntermediates: number;
+  readonly strictProfile: boolean;
+}
+
+/** Signatures of roots are not used, so their algorithm does not matter; keys of all do. */
+const AUTHORITY_CAUSES = { root: ["weak-key"], intermediate: ["weak-key", "weak-signature"] };
+
+/** What is wrong with the leaf, whoever issued it. */
+export function leafFindings(leaf: Certificate, checks: PathChecks): PathFindings {
+  const problems: Problem[] = [];
+  for (const role of checks.roles) {
+    problems.push(...findProblems(leaf, { nowMs: checks.atMs, role }));
+  }
+  for (const host of checks.hosts) {
+    const context = { nowMs: checks.atMs, role: "server", host } as const;
+    problems.push(...findProblems(leaf, context).filter(({ cause }) => cause === "name-mismatch"));
+  }
+  const ruled = ruleFindings(leaf, "leaf", checks.strictProfile);
+  return {
+    reasons: unique([...problems.map(problemReason), ...ruled.reasons]),
+    warnings: ruled.warnings,
+  };
+}
+
+/** What is wrong above the leaf. */
+export function authorityFindings(path: IssuerPath, checks: PathChecks): PathFindings {
+  const reasons: Reason[] = lengthReasons(path, checks.maxIntermediates);
+  const warnings: Reason[] = [];
+  for (const [index, authority] of path.slice(1).entries()) {
+    const place = index === path.length - 2 ? "root" : "intermediate";
+    reasons.push(...dateReasons(authority, checks.atMs));
+    for (const { cause, fix, fault } of CERTIFICATE_CHECKS) {
+      if (!AUTHORITY_CAUSES[place].includes(cause)) continue;
+      const words = fault(authority, { nowMs: checks.atMs, role: "server" });
+      if (words !== undefined) reasons.push(authorityReason(authority, cause, words, fix));
+    }
+    const wildcard = excludedWildcard(path[0], readRawFields(authority));
+    if (wildcard !== undefined) {
+      const words = `excludes a name that "${wildcard}" in the certificate covers`;
+      const fix = "issue the certificate without the wildcard";
+      reasons.push(authorityReason(authority, "name-constraint", words, fix));
+    }
+    const ruled = ruleFindings(authority, place, checks.strictProfile);
+    reasons.push(...ruled.reasons);
+    warnings.push(...ruled.warnings);
+  }
+  return { reasons: unique(reasons), warnings };
+}
+
+/** A problem of the leaf as a reason against it. */
+export function problemReason({ cause, words, fix }: Problem): Reason {
+  return {
+    code: cause,
+    words: `the certificate ${words}`,
+    fix: fix.replace("the peer", "this device"),
+  };
+}
+
+/** Each reason once: the checks run for both roles. */
+export function unique(reasons: readonly Reason[]): Reason[] {
+  const byWords = new Map(reasons.map((reason) => [`${reason.code} ${reason.words}`, reason]));
+  return [...byWords.values()];
+}
+
+function ruleFindings(certificate: Certificate, place: Place, strict: boolean): PathFindings {
+  const reasons: Reason[] = [];
+  const warnings: Reason[] = [];
+  const subject = { certificate, raw: readRawFields(certificate), place };
+  const who = place === "leaf" ? "the certificate" : `"${certificate.summary.subject}"`;
+  for (const { code, places, profile, fix, fault } of EXTENSION_RULES) {
+    const words = places.includes(place) ? fault(subject) : undefined;
+    if (words === undefined) continue;
+    const reason = {
+      code: place === "leaf" ? code : `authority-${code}`,
+      words: `${who}${place === "leaf" ? "" : " in its chain"} ${words}`,
+      fix,
+    };
+    (profile && !strict ? warnings : reasons).push(reason);
+  }
+  return { reasons, warnings };
+}
+
+function lengthReasons(path: IssuerPath, maxIntermediates: number): Reason[] {
+  // An authority that renewed itself under its own name is one authority (RFC 5280 section 4.2.1.9).
+  const between = path.slice(1, -1).filter(({ summary }) => summary.subject !== summary.issuer);
+  if (between.length <= maxIntermediates) return [];
+  const words = `the chain has ${between.length} authorities between certificate and root; ${maxIntermediates} are the most`;
+  return [{ code: "chain-length", words, fix: "issue it from an authority higher up" }];
+}
+
+function dateReasons(authority: Certificate, atMs: number): Reason[] {
+  const { notBefore, notAfter } = authority.summary;
+  if (atMs > notAfter) {
+    const words = `expired ${formatSpan(atMs - notAfter)} ago (${formatMoment(notAfter)})`;
+    const fix = "renew that authority, put it into the trust bundle and issue again";
+    return [authorityReason(authority, "expired", words, fix)];
+  }
+  if (atMs >= notBefore) return [];
+  const words = `is valid only from ${formatMoment(notBefore)}`;
+  return [authorityReason(authority, "not-yet-valid", words, "check this machine's clock")];
+}
+
+function authorityReason(
+  { summary }: Certificate,
+  cause: string,
+  words: string,
+  fix: string,
+): Reason {
+  return {
+    code: `authority-${cause}`,
+    words: `"${summary.subject}" in its chain ${words}`,
+    fix: fix.replace("issue the peer a new certificate", "issue from another authority"),
+  };
+}

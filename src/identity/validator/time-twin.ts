@@ -1,0 +1,105 @@
+/**
+ * Lets OpenSSL judge a chain at another moment than the machine's clock shows, for which Node has no
+ * option. Every certificate gets a twin that is the same in everything but dates, keys and signatures:
+ * valid for ever if the original is valid at the chosen moment, never otherwise; with a key of ours in
+ * place of each key, and signed by the twin of whoever signed the original (by nobody's key if nobody
+ * here did). OpenSSL then builds and judges the chain of twins exactly as the original, dates apart.
+ *
+ * It also shows what OpenSSL's verdict about dates hides: twins for which every date is good.
+ */
+import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import type { Certificate } from "../x509/certificate.ts";
+import { certificatePem } from "../x509/certificate-builder.ts";
+import type { DerElement } from "../x509/der.ts";
+import type { TrialMaterial } from "./candidate-report.ts";
+import type { Issuers } from "./issuer-paths.ts";
+import { FIELD, readRawFields } from "./raw-fields.ts";
+
+/** Which dates count: those that hold at a moment, Unix ms, or none at all. */
+export type TwinMoment = number | "any";
+
+export interface TwinRequest {
+  /** Leaf first; what would be sent. */
+  readonly sent: readonly [Certificate, ...Certificate[]];
+  readonly bundle: readonly Certificate[];
+  readonly issuers: Issuers;
+  readonly at: TwinMoment;
+}
+
+/** OpenSSL reads these two as 1950 and 9999, whatever the clock: RFC 5280 section 4.1.2.5. */
+const ALWAYS = validity("500101000000Z", "99991231235959Z");
+const NEVER = validity("500101000000Z", "500102000000Z");
+/** ecdsa-with-SHA256, RFC 5758 section 3.2. */
+const SIGNATURE_ALGORITHM = Buffer.from("300a06082a8648ce3d040302", "hex");
+
+/** The twins of a chain and its bundle, ready for a trial. */
+export function timeTwin({ sent, bundle, issuers, at }: TwinRequest): TrialMaterial {
+  const keys = new Map<string, KeyObject>();
+  /** The same twin key for the same key, so that cross-signed authorities stay the same. */
+  const keyOf = (certificate: Certificate): KeyObject => {
+    const name = certificate.publicKey.export({ type: "spki", format: "der" }).toString("base64");
+    const key = keys.get(name) ?? newKey();
+    keys.set(name, key);
+    return key;
+  };
+  const twin = (certificate: Certificate): string => {
+    const [issuer] = issuers.of(certificate);
+    const signer = issuer === undefined ? newKey() : keyOf(issuer);
+    return certificatePem(rebuild(certificate, keyOf(certificate), signer, at));
+  };
+  const [leaf] = sent;
+  return {
+    chainPem: sent.map(twin).join(""),
+    trustBundlePem: bundle.map(twin).join(""),
+    // Node's TLS takes keys as text only; this one is ours and gone after the trial.
+    tlsKey: keyOf(leaf).export({ type: "pkcs8", format: "pem" }).toString(),
+  };
+}
+
+function rebuild(
+  certificate: Certificate,
+  key: KeyObject,
+  signer: KeyObject,
+  at: TwinMoment,
+): Uint8Array {
+  const { version, fields } = readRawFields(certificate);
+  const valid = at === "any" || isValidAt(certificate, at);
+  const replaced: Readonly<Record<number, Uint8Array>> = {
+    [FIELD.signature]: SIGNATURE_ALGORITHM,
+    [FIELD.validity]: valid ? ALWAYS : NEVER,
+    [FIELD.publicKey]: createPublicKey(key).export({ type: "spki", format: "der" }),
+  };
+  const tbs = element(0x30, [
+    ...(version === undefined ? [] : [written(version)]),
+    ...fields.map((field, index) => replaced[index] ?? written(field)),
+  ]);
+  const signature = element(0x03, [Uint8Array.of(0), sign("sha256", tbs, signer)]);
+  return element(0x30, [tbs, SIGNATURE_ALGORITHM, signature]);
+}
+
+function isValidAt({ summary }: Certificate, atMs: number): boolean {
+  return summary.notBefore <= atMs && atMs <= summary.notAfter;
+}
+
+function newKey(): KeyObject {
+  return generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
+}
+
+function written({ tag, content }: DerElement): Uint8Array {
+  return element(tag, [content]);
+}
+
+function validity(notBefore: string, notAfter: string): Uint8Array {
+  const time = (text: string): Uint8Array =>
+    element(text.length === 13 ? 0x17 : 0x18, [Buffer.from(text, "latin1")]);
+  return element(0x30, [time(notBefore), time(notAfter)]);
+}
+
+function element(tag: number, parts: readonly Uint8Array[]): Buffer {
+  const content = Buffer.concat(parts);
+  const { length } = content;
+  if (length < 0x80) return Buffer.concat([Uint8Array.of(tag, length), content]);
+  const octets: number[] = [];
+  for (let rest = length; rest > 0; rest = Math.floor(rest / 256)) octets.unshift(rest % 256);
+  return Buffer.concat([Uint8Array.of(tag, 0x80 | octets.length, ...octets), content]);
+}

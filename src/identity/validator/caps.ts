@@ -12,6 +12,9 @@ const MAX_BUNDLE_BYTES = 512 * 1024;
 /** Of one PEM block, in characters: the longest in honest use stay below 8 KiB. */
 const MAX_BLOCK = 24 * 1024;
 
+/** What to do about a text that is not whole. */
+export const REEXPORT = "export the certificates again, as PEM, whole";
+
 const TEXTS = [
   {
     field: "chainPem",
@@ -29,7 +32,7 @@ const TEXTS = [
   },
 ] as const;
 
-/** What is too large to be read at all. */
+/** What is too large, or too broken, to be read at all. */
 export function capReasons(candidate: Pick<Candidate, "chainPem" | "trustBundlePem">): Reason[] {
   return TEXTS.flatMap(({ field, what, maxBytes, maxCertificates, fix }) => {
     const text = candidate[field];
@@ -44,14 +47,27 @@ export function capReasons(candidate: Pick<Candidate, "chainPem" | "trustBundleP
     if (starts.length > maxCertificates) {
       return tooLarge(`holds ${starts.length} blocks; ${maxCertificates} are the most`);
     }
-    const longest = Math.max(
-      0,
-      ...starts.map((at, index) => (starts[index + 1] ?? text.length) - at),
-    );
-    return longest > MAX_BLOCK
-      ? tooLarge(`holds a block of ${longest} bytes; ${MAX_BLOCK} are the most`)
-      : [];
+    const blocks = starts.map((at, index) => text.slice(at, starts[index + 1]));
+    const longest = Math.max(0, ...blocks.map(({ length }) => length));
+    if (longest > MAX_BLOCK) {
+      return tooLarge(`holds a block of ${longest} bytes; ${MAX_BLOCK} are the most`);
+    }
+    return blocks.every(isClosed)
+      ? []
+      : [
+          {
+            code: "malformed",
+            words: `${what} is cut off: a block begins and does not end`,
+            fix: REEXPORT,
+          },
+        ];
   });
+}
+
+/** Blocks that never end would also let whoever looks for their end run through the rest, each time. */
+function isClosed(block: string): boolean {
+  const label = /^-----BEGIN ([A-Z0-9# ]{1,64})-----/.exec(block)?.[1];
+  return label !== undefined && block.includes(`-----END ${label}-----`);
 }
 
 function positionsOf(text: string, mark: string): number[] {

@@ -92,6 +92,19 @@ export function ageFindings(
   };
 }
 
+/** What in the trust bundle vouches for nobody. */
+export function bundleWarnings(bundle: TrustBundle, atMs: number): Reason[] {
+  return bundle.flatMap(({ summary, ca, version }) => {
+    const warning = (words: string, fix: string): Reason[] => [
+      { code: "bundle", words: `"${summary.subject}" in the trust bundle ${words}`, fix },
+    ];
+    if (atMs > summary.notAfter) return warning("has expired", "remove it from the bundle");
+    return ca || version === 1
+      ? []
+      : warning("is not an authority's certificate", "remove it from the bundle");
+  });
+}
+
 /** What peers and callers may miss after the change. */
 export function lossWarnings(
   leaf: Certificate,

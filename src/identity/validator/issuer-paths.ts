@@ -12,7 +12,7 @@ export type IssuerPath = readonly [Certificate, ...Certificate[]];
 const MAX_PATHS = 8;
 /** Steps of the search over all ways together: cross-signed authorities make a web. */
 const MAX_STEPS = 512;
-const MAX_SIGNATURES = 128;
+const MAX_SIGNATURES = 64;
 
 /** Remembers who signed what, so that no signature is checked twice. */
 export class Issuers {

@@ -2,12 +2,13 @@
  * From the texts of a candidate to certificates, with a reason for each that can't be read. Reading
  * never throws: what comes from outside may be anything.
  */
-import { errorText } from "../../base/errors.ts";
-import { isCutOff, splitPem } from "../pem.ts";
+import { type KeyObject, X509Certificate } from "node:crypto";
+import { errorText, isAgentError } from "../../base/errors.ts";
+import { splitPem } from "../pem.ts";
 import { parseTrustBundle, type TrustBundle } from "../trust-bundle.ts";
-import { type Certificate, parseCertificate } from "../x509/certificate.ts";
+import { type Certificate, readCertificate } from "../x509/certificate.ts";
 import type { Candidate, Reason } from "./candidate-report.ts";
-import { capReasons } from "./caps.ts";
+import { capReasons, REEXPORT } from "./caps.ts";
 import { readRawFields } from "./raw-fields.ts";
 
 export interface ReadCandidate {
@@ -19,7 +20,9 @@ export interface ReadCandidate {
   readonly reasons: readonly Reason[];
 }
 
-const REEXPORT = "export the certificate again, as PEM, whole";
+/** Exponents beyond make a single signature cost a small CPU a second; everybody uses 65537. */
+const MAX_EXPONENT = 1n << 33n;
+const MAX_RSA_BITS = 8192;
 
 export function readCandidate(candidate: Candidate): ReadCandidate {
   const reasons = capReasons(candidate);
@@ -38,42 +41,61 @@ export function readCandidate(candidate: Candidate): ReadCandidate {
 }
 
 function readChain(pem: string, reasons: Reason[]): Certificate[] {
-  const blocks = splitPem(pem).filter(({ label }) => label.endsWith("CERTIFICATE"));
-  if (isCutOff(pem)) {
-    const words = "the certificate chain is cut off: a block begins and does not end";
-    reasons.push({ code: "malformed", words, fix: REEXPORT });
-  } else if (blocks.length === 0) {
+  const chain = readBlocks(pem, "chain", "malformed", reasons);
+  if (chain.length === 0 && reasons.length === 0) {
     const words = "there is no PEM certificate in the chain";
     reasons.push({ code: "no-certificate", words, fix: REEXPORT });
   }
-  return blocks.flatMap(({ text }, index) => {
-    try {
-      return [readWhole(text)];
-    } catch (error) {
-      const words = `certificate ${index + 1} of the chain can't be read: ${errorText(error)}`;
-      reasons.push({ code: "malformed", words, fix: REEXPORT });
-      return [];
-    }
-  });
+  return chain;
 }
 
 function readBundle(pem: string, reasons: Reason[]): TrustBundle {
+  const before = reasons.length;
+  readBlocks(pem, "trust bundle", "bundle-malformed", reasons);
+  if (reasons.length > before) return [];
   try {
-    const bundle = parseTrustBundle(pem);
-    for (const { x509 } of bundle) readRawFields({ x509 });
-    return bundle;
+    return parseTrustBundle(pem);
   } catch (error) {
-    const fix = "give a trust bundle of whole PEM certificates with at least one authority";
+    const fix = "give a trust bundle of PEM certificates with at least one authority";
     reasons.push({ code: "bundle-malformed", words: errorText(error), fix });
     return [];
   }
 }
 
 /** Reads every field that a check asks for, so that what can't be read shows here and nowhere else. */
-function readWhole(pem: string): Certificate {
-  const certificate = parseCertificate(pem);
-  readRawFields(certificate);
-  return certificate;
+function readBlocks(pem: string, what: string, code: string, reasons: Reason[]): Certificate[] {
+  const blocks = splitPem(pem).filter(({ label }) => label.endsWith("CERTIFICATE"));
+  return blocks.flatMap(({ text }, index) => {
+    const which = `certificate ${index + 1} of the ${what}`;
+    try {
+      const x509 = new X509Certificate(text);
+      // Before anything is verified: not every key may be computed with.
+      if (isCostlyKey(x509.publicKey)) {
+        const fix = "use an ECDSA P-256 key, or RSA of 2048 to 8192 bits with exponent 65537";
+        reasons.push({ code: "weak-key", words: `${which} has a key of an unusual kind`, fix });
+        return [];
+      }
+      const certificate = readCertificate(x509);
+      readRawFields(certificate);
+      return [certificate];
+    } catch (error) {
+      // OpenSSL's own errors name its source files; ours say what is wrong.
+      const detail = isAgentError(error) ? `: ${errorText(error)}` : "";
+      reasons.push({ code, words: `${which} can't be read${detail}`, fix: REEXPORT });
+      return [];
+    }
+  });
+}
+
+function isCostlyKey({
+  asymmetricKeyType: type,
+  asymmetricKeyDetails: details,
+}: KeyObject): boolean {
+  if (type === "rsa" || type === "rsa-pss") {
+    const tooLong = (details?.modulusLength ?? 0) > MAX_RSA_BITS;
+    return tooLong || (details?.publicExponent ?? 0n) > MAX_EXPONENT;
+  }
+  return type !== "ec" && type !== "ed25519" && type !== "ed448";
 }
 
 function pickLeaf(chain: readonly Certificate[], key: Candidate["publicKey"]) {

@@ -50,10 +50,25 @@ export function timeTwin({ sent, bundle, issuers, at }: TwinRequest): TrialMater
   const [leaf] = sent;
   return {
     chainPem: sent.map(twin).join(""),
-    trustBundlePem: bundle.map(twin).join(""),
+    trustBundlePem: vouching(sent, bundle, issuers).map(twin).join(""),
     // Node's TLS takes keys as text only; this one is ours and gone after the trial.
     tlsKey: keyOf(leaf).export({ type: "pkcs8", format: "pem" }).toString(),
   };
+}
+
+/** Of a bundle of hundreds, the few that can matter to this chain; at least one, as a bundle has. */
+function vouching(
+  sent: TwinRequest["sent"],
+  bundle: TwinRequest["bundle"],
+  issuers: Issuers,
+): readonly Certificate[] {
+  const reached = new Map(sent.map((each) => [each.summary.fingerprint, each] as const));
+  for (const certificate of reached.values()) {
+    // A Map goes on to what is added while it is walked.
+    for (const issuer of issuers.of(certificate)) reached.set(issuer.summary.fingerprint, issuer);
+  }
+  const found = bundle.filter(({ summary }) => reached.has(summary.fingerprint));
+  return found.length > 0 ? found : bundle.slice(0, 1);
 }
 
 function rebuild(

@@ -16,7 +16,13 @@ import type {
   HandshakeTrial,
   Reason,
 } from "./candidate-report.ts";
-import { ageFindings, type InForce, identityReasons, lossWarnings } from "./continuity.ts";
+import {
+  ageFindings,
+  bundleWarnings,
+  type InForce,
+  identityReasons,
+  lossWarnings,
+} from "./continuity.ts";
 import { findPaths, type IssuerPath, Issuers } from "./issuer-paths.ts";
 import {
   authorityFindings,
@@ -43,6 +49,8 @@ const MAX_TRIALS = 4;
 /** One way of issuers with everything found about it. */
 interface Judged extends PathFindings {
   readonly sent: TrialCase["sent"];
+  /** OpenSSL's. */
+  readonly verdicts: readonly Reason[];
 }
 
 /**
@@ -74,15 +82,17 @@ export async function validateCandidate(
   const judged = await judgeWays(leaf, others, given, checks, trial);
   const own = leafFindings(leaf, checks);
   const age = ageFindings(leaf, inForce, context.policy?.allowOlder ?? false);
-  const reasons = merged([
+  const found = [
     ...unread,
     ...own.reasons,
     ...judged.reasons,
     ...age.reasons,
     ...identityReasons(leaf, inForce, context),
-  ]);
+  ];
+  const reasons = unique([...found, ...unsaid(judged.verdicts, found)]);
   const warnings = unique([
     ...lost,
+    ...bundleWarnings(bundle, moment.atMs),
     ...own.warnings,
     ...judged.warnings,
     ...age.warnings,
@@ -113,26 +123,53 @@ async function judgeWays(
   let best: Judged | undefined;
   for (const { path, found } of ways) {
     const sent = whatToSend(path, others);
-    const reasons = [...found.reasons, ...(await trialReasons({ ...given, sent }, trial))];
-    if (reasons.length === 0) return { sent, reasons, warnings: found.warnings };
-    if (best === undefined || reasons.length < best.reasons.length) {
-      best = { sent, reasons, warnings: found.warnings };
-    }
+    const verdicts = await trialReasons({ ...given, sent }, trial);
+    const judged = {
+      ...found,
+      sent,
+      verdicts,
+      warnings: [...found.warnings, ...extra(path, others)],
+    };
+    if (countOf(judged) === 0) return judged;
+    if (best === undefined || countOf(judged) < countOf(best)) best = judged;
   }
   if (best !== undefined) return best;
   const sent = [leaf, ...others] as const;
-  const broken = explainChain(leaf, others, given.bundle, checks.atMs).map(problemReason);
   return {
     sent,
-    reasons: [...broken, ...(await trialReasons({ ...given, sent }, trial))],
+    verdicts: await trialReasons({ ...given, sent }, trial),
+    reasons: explainChain(leaf, others, given.bundle, checks.atMs).map(problemReason),
     warnings: [],
   };
+}
+
+function countOf({ reasons, verdicts }: Judged): number {
+  return reasons.length + verdicts.length;
 }
 
 /** Leaf and intermediates that came with it; roots and what is in the bundle anyway stay at home. */
 function whatToSend(path: IssuerPath, others: readonly Certificate[]): TrialCase["sent"] {
   const [leaf, ...above] = path;
-  return [leaf, ...above.filter((each) => !each.selfSigned && others.includes(each))];
+  const came = fingerprints(others);
+  const isSent = ({ selfSigned, summary }: Certificate): boolean =>
+    !selfSigned && came.has(summary.fingerprint);
+  return [leaf, ...above.filter(isSent)];
+}
+
+/** Certificates that came along and lead nowhere. */
+function extra(path: IssuerPath, others: readonly Certificate[]): Reason[] {
+  const used = fingerprints(path);
+  const unused = others.filter(
+    ({ selfSigned, summary }) => !selfSigned && !used.has(summary.fingerprint),
+  );
+  if (unused.length === 0) return [];
+  const names = unused.map(({ summary }) => `"${summary.subject}"`).join(", ");
+  const words = `the chain holds certificates that it does not need and that are left out: ${names}`;
+  return [{ code: "chain-extra", words, fix: "import the leaf and its intermediates only" }];
+}
+
+function fingerprints(certificates: readonly Certificate[]): ReadonlySet<string> {
+  return new Set(certificates.map(({ summary }) => summary.fingerprint));
 }
 
 async function momentOf(
@@ -196,16 +233,8 @@ function materialOf(candidate: Candidate, sent: readonly Certificate[], bundle: 
   return { ...texts, key: candidate.tlsKey, digest: materialDigest(texts) };
 }
 
-/** OpenSSL's short verdict adds nothing where a check of ours has said the same at length. */
-function merged(reasons: readonly Reason[]): Reason[] {
-  const seen = new Set<string>();
-  return unique(reasons).filter(({ code }) => {
-    const kind = code.replace(/^authority-/, "");
-    const repeats = ONCE.has(kind) && seen.has(kind);
-    seen.add(kind);
-    return !repeats;
-  });
+/** OpenSSL's short verdicts, but for those where a check of ours has said the same at length. */
+function unsaid(verdicts: readonly Reason[], own: readonly Reason[]): Reason[] {
+  const said = new Set(own.map(({ code }) => code.replace(/^authority-/, "")));
+  return verdicts.filter(({ code }) => !said.has(code));
 }
-
-/** Codes of which the first reason says it all. */
-const ONCE: ReadonlySet<string> = new Set(["key-mismatch", "unknown-authority", "wrong-purpose"]);

@@ -41,6 +41,8 @@ const NTP_PORT = 123;
 const TIMEOUT_MS = 300;
 /** What both protocols say of a clock that was never set. */
 const LEAP_UNSYNCHRONISED = 3;
+/** "Local": a server that passes on its own clock although nobody has set it (chrony.conf(5), `local`). */
+const OWN_CLOCK = 0x7f7f0101;
 /** From 16 on a server is not synchronised (RFC 5905, figure 11). */
 const MAX_STRATUM = 15;
 
@@ -131,7 +133,7 @@ function readTracking(answer: DataView, request: DataView): Answer {
     answer.getUint16(8),
   ] as const;
   if (got.some((value, at) => value !== wanted[at])) return undefined;
-  return isSet(answer.getUint16(54), answer.getUint16(52));
+  return isSet(answer.getUint16(54), answer.getUint16(52), answer.getUint32(28));
 }
 
 const NTP_BYTES = 48;
@@ -154,11 +156,12 @@ function readNtp(answer: DataView, request: DataView): Answer {
   if (answer.getBigUint64(ORIGIN_AT) !== request.getBigUint64(TRANSMIT_AT)) return undefined;
   const first = answer.getUint8(0);
   if ((first & 7) !== NTP_SERVER_MODE) return undefined;
-  return isSet(first >> 6, answer.getUint8(1));
+  return isSet(first >> 6, answer.getUint8(1), answer.getUint32(12));
 }
 
-function isSet(leap: number, stratum: number): boolean {
-  return leap !== LEAP_UNSYNCHRONISED && stratum >= 1 && stratum <= MAX_STRATUM;
+function isSet(leap: number, stratum: number, reference: number): boolean {
+  if (leap === LEAP_UNSYNCHRONISED || reference === OWN_CLOCK) return false;
+  return stratum >= 1 && stratum <= MAX_STRATUM;
 }
 
 function viewOf(bytes: Uint8Array): DataView {

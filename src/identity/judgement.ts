@@ -1,11 +1,13 @@
 /**
  * The decision about a peer. Accepted means: there is a certificate, OpenSSL's whole verdict is good
- * *and* every check of ours passes. It never rests on the absence of one error code. Pure but for
- * OpenSSL's signature arithmetic.
+ * *and* every check of ours passes. It never rests on the absence of one error code. While the clock is
+ * known to be wrong, OpenSSL's word on dates gives way to the proven time (`time/doubtful-dates.ts`).
+ * Pure but for OpenSSL's signature arithmetic.
  */
 import { bundleWords, explainChain } from "./chain-explanation.ts";
 import { type OpensslVerdict, problemOf } from "./openssl-verdict.ts";
 import { type CheckContext, findProblems, type Problem } from "./peer-checks.ts";
+import { judgeDoubtfulDates } from "./time/doubtful-dates.ts";
 import type { TrustBundle } from "./trust-bundle.ts";
 import type { Certificate } from "./x509/certificate.ts";
 
@@ -25,11 +27,17 @@ export interface Judgement {
 }
 
 export function judgePeer(evidence: PeerEvidence): Judgement {
-  const problems = problemsOf(evidence);
-  return {
-    accepted: evidence.certificate !== undefined && evidence.verdict.good && problems.length === 0,
-    problems,
-  };
+  const { certificate, verdict, doubt } = evidence;
+  if (certificate === undefined || doubt === undefined) {
+    const problems = problemsOf(evidence);
+    const accepted = certificate !== undefined && verdict.good && problems.length === 0;
+    return { accepted, problems };
+  }
+  const own = findProblems(certificate, evidence);
+  const { excused, problems } = judgeDoubtfulDates({ ...evidence, certificate, doubt }, own);
+  const good = verdict.good || excused;
+  if (good) return { accepted: problems.length === 0, problems };
+  return { accepted: false, problems: explained(evidence, certificate, problems) };
 }
 
 /** One sentence: `client certificate expired 3 days ago; it comes from an unknown authority: ...`. */
@@ -58,11 +66,19 @@ function noCertificate(role: PeerEvidence["role"], bundle: TrustBundle): Problem
   };
 }
 
-function problemsOf(evidence: PeerEvidence): Problem[] {
-  const { certificate, verdict, sent, bundle, nowMs, role } = evidence;
+function problemsOf(evidence: PeerEvidence): readonly Problem[] {
+  const { certificate, verdict, bundle, role } = evidence;
   if (certificate === undefined) return [noCertificate(role, bundle)];
   const problems = findProblems(certificate, evidence);
-  if (verdict.good) return problems;
-  problems.push(...explainChain(certificate, sent, bundle, nowMs));
+  return verdict.good ? problems : explained(evidence, certificate, problems);
+}
+
+/** A bad verdict in words: ours first, then what is to be seen of the chain, at last OpenSSL's code. */
+function explained(
+  { verdict, sent, bundle, nowMs }: PeerEvidence,
+  certificate: Certificate,
+  found: readonly Problem[],
+): readonly Problem[] {
+  const problems = [...found, ...explainChain(certificate, sent, bundle, nowMs)];
   return problems.length > 0 ? problems : [problemOf(verdict.code)];
 }

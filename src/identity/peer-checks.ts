@@ -5,6 +5,7 @@
  */
 import { namesHost } from "./name-match.ts";
 import { formatMoment, formatSpan } from "./span-words.ts";
+import type { DateDoubt } from "./time/time-view.ts";
 import type { Certificate } from "./x509/certificate.ts";
 import { USAGE_OIDS } from "./x509/issue.ts";
 import { isSpiffeUri, spiffeIdFault } from "./x509/spiffe-id.ts";
@@ -23,6 +24,9 @@ export type ProblemCause =
   | "malformed"
   | "spiffe-id"
   | "unplaced"
+  | "revoked"
+  | "unchecked"
+  | "staple"
   | "chain";
 
 export interface Problem {
@@ -34,8 +38,10 @@ export interface Problem {
 }
 
 export interface CheckContext {
-  /** Wall clock, Unix milliseconds. */
+  /** Wall clock, or what has been proven while that is known to be wrong; Unix milliseconds. */
   readonly nowMs: number;
+  /** Only there when OpenSSL's word on dates is not the last one. */
+  readonly doubt?: DateDoubt | undefined;
   /** What the holder of the certificate is in this connection. */
   readonly role: "client" | "server";
   /** Host name or IP address that the certificate must name; servers only. */

@@ -17,6 +17,7 @@ import type { Logger } from "../base/log.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Random } from "../host/random.ts";
 import { formatMoment } from "../identity/span-words.ts";
+import type { PeerClock } from "../identity/time/time-view.ts";
 import type { TlsMaterialSource } from "../identity/tls-material.ts";
 import type { AddressGate } from "./address-gate.ts";
 import type { AdmissionLimits } from "./admission.ts";
@@ -53,6 +54,8 @@ export interface ListenerOptions {
   /** The bytes that a refused peer gets before the connection closes. */
   readonly refusalReply: (refusal: AgentError) => Uint8Array;
   readonly clock: Clock;
+  /** The time that certificates are judged by; default the clock's. */
+  readonly time?: PeerClock | undefined;
   readonly random: Random;
   readonly log: Logger;
 }
@@ -181,13 +184,13 @@ export class Listener implements Part {
   }
 
   #makeIntake(): Intake {
-    const { security, limits, gate, handshakeTimeoutMs, handler, refusalReply, clock, log } =
+    const { security, limits, gate, handshakeTimeoutMs, handler, refusalReply, clock, time, log } =
       this.#options;
     const failures = new FailureLog({ clock, log });
     const { counters } = this;
     const { refusesConnection } = this.#options;
     const decisions = { limits, gate, refusesConnection, handshakeTimeoutMs, refusalReply };
-    const rest = { ...decisions, handler, clock, counters, failures };
+    const rest = { ...decisions, handler, clock, time, counters, failures };
     if (security.kind === "insecure-plaintext") return new Intake({ ...rest, tls: undefined });
     const live = new LiveTls(security.source, security.minVersion);
     this.#live = live;

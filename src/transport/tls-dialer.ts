@@ -12,6 +12,7 @@ import type { Network, NetworkAddress } from "../host/network.ts";
 import { judgementWords } from "../identity/judgement.ts";
 import { principalOf } from "../identity/peer-principal.ts";
 import { formatMoment } from "../identity/span-words.ts";
+import type { PeerClock } from "../identity/time/time-view.ts";
 import type { TlsMaterialSource } from "../identity/tls-material.ts";
 import type { Certificate } from "../identity/x509/certificate.ts";
 import { certificateFields } from "./certificate-fields.ts";
@@ -54,6 +55,8 @@ export interface TlsDialerOptions {
   readonly lookupTimeoutMs?: number;
   readonly proxy?: ProxySettings | undefined;
   readonly clock: Clock;
+  /** The time that certificates are judged by; default the clock's. */
+  readonly time?: PeerClock | undefined;
   readonly log: Logger;
 }
 
@@ -200,7 +203,9 @@ export class TlsDialer implements Dialer, Disposable {
       if (signal.aborted) throw error;
       throw this.#handshakeError(target, classifyHandshakeError(error), error);
     }
-    const context = { nowMs: this.#options.clock.now(), role: "server", host: name } as const;
+    const { clock, time } = this.#options;
+    const judgedAt = time?.peerTime() ?? { nowMs: clock.now() };
+    const context = { ...judgedAt, role: "server", host: name } as const;
     const judged = judgeSocket(
       socket,
       takePeerCertificate(socket),

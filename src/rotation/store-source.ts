@@ -55,11 +55,6 @@ export class StoreSource implements TlsMaterialSource {
     return this.#tell(snapshot);
   }
 
-  /** The same generation after a change of its mark: nobody needs to hear of it. */
-  remark(snapshot: Snapshot): void {
-    if (snapshot.generation.number === this.#snapshot?.generation.number) this.#snapshot = snapshot;
-  }
-
   /** Other bundles of further trust domains, already checked; they take effect at once. */
   follow(trustDomains: readonly DomainBundle[]): readonly unknown[] {
     this.#domains = trustDomains;

@@ -1,0 +1,144 @@
+/**
+ * Whether an identity may go in force, or may be gone back to: key, validator, revocation, and a handshake
+ * with itself. Decides; changes nothing.
+ */
+import { errorText, isAgentError } from "../base/errors.ts";
+import type { KeyProvider } from "../identity/keys/key-provider.ts";
+import { materialDigest } from "../identity/material-digest.ts";
+import type { Generation, GenerationContent } from "../identity/store/generation.ts";
+import type { TlsMaterial } from "../identity/tls-material.ts";
+import type {
+  Candidate,
+  CandidateReport,
+  HandshakeTrial,
+  Reason,
+} from "../identity/validator/candidate-report.ts";
+import { CandidateRefused } from "./candidate-refused.ts";
+import { openSnapshot, type Snapshot } from "./snapshot.ts";
+import { droppedFrom } from "./trust-overlap.ts";
+
+/** What somebody wants to put in force: a key that its provider holds already, and what belongs to it. */
+export type IdentityContent = Omit<GenerationContent, "origin">;
+
+/**
+ * Why it is judged: `install` compares with what is in force (not older, same device), `fall-back` asks
+ * only whether it is any good now.
+ */
+export type JudgePurpose = "install" | "fall-back";
+
+export interface JudgePorts {
+  readonly keys: KeyProvider;
+  /** The validator, with its context. Never rejects for what is wrong with the candidate. */
+  readonly validate: (candidate: Candidate, purpose: JudgePurpose) => Promise<CandidateReport>;
+  /** What revocation lists, responders and deny list have against a chain of our own; empty: nothing. */
+  readonly revoked: (chainPem: string) => Promise<readonly Reason[]>;
+  readonly trial: HandshakeTrial;
+}
+
+export interface Judged {
+  readonly report: CandidateReport;
+  /** With the chain in order. */
+  readonly content: IdentityContent;
+  readonly digest: string;
+}
+
+export class CandidateJudge {
+  readonly #ports: JudgePorts;
+
+  constructor(ports: JudgePorts) {
+    this.#ports = ports;
+  }
+
+  /** Everything against a candidate, and what deserves a look; opens the key, writes nothing. */
+  async report(content: IdentityContent, purpose: JudgePurpose): Promise<CandidateReport> {
+    const { keys, validate, revoked } = this.#ports;
+    const { chainPem, trustBundlePem } = content;
+    let report: CandidateReport;
+    try {
+      const { tlsKey, publicKey } = await keys.open(content.key);
+      report = await validate({ chainPem, trustBundlePem, tlsKey, publicKey }, purpose);
+    } catch (error) {
+      if (!isAgentError(error)) throw error;
+      const reasons = [{ code: "key-unusable", words: error.message, fix: error.hint }];
+      return { reasons, warnings: [], leaf: undefined, material: undefined };
+    }
+    const chain = report.material?.chainPem;
+    if (chain === undefined) return report;
+    const reasons = [...report.reasons, ...(await revoked(chain))];
+    return { ...report, reasons };
+  }
+
+  /** @throws CandidateRefused with every reason. */
+  async judge(candidate: IdentityContent): Promise<Judged> {
+    const report = await this.report(candidate, "install");
+    const { reasons, material } = report;
+    if (reasons.length > 0) throw new CandidateRefused(reasons);
+    if (material === undefined) throw new TypeError("a report without reason has material");
+    const { chainPem, trustBundlePem } = material;
+    const digest = materialDigest({ chainPem, trustBundlePem });
+    if (digest !== material.digest) {
+      throw new CandidateRefused([localReason("digest-mismatch", "what was validated changed")]);
+    }
+    return { report, content: { key: candidate.key, chainPem, trustBundlePem }, digest };
+  }
+
+  /**
+   * Opens what stands in the store and lets it shake hands with itself.
+   *
+   * @param digest Of what was validated.
+   * @throws CandidateRefused
+   */
+  async tryOut(generation: Generation, digest: string): Promise<Snapshot> {
+    if (generation.digest !== digest) {
+      const words = `${digest} was validated, and ${generation.digest} stands in the store`;
+      throw new CandidateRefused([localReason("digest-mismatch", words)]);
+    }
+    let snapshot: Snapshot;
+    try {
+      snapshot = await openSnapshot(generation, this.#ports.keys);
+    } catch (error) {
+      throw new CandidateRefused([localReason("key-unusable", errorText(error))]);
+    }
+    const { chainPem, trustBundlePem, key: tlsKey } = snapshot.material;
+    const outcome = await this.#ports.trial.run({ chainPem, trustBundlePem, tlsKey });
+    if (outcome.kind === "failed") {
+      const words = `it can't shake hands with itself (${outcome.step}: ${outcome.cause})`;
+      throw new CandidateRefused([localReason("self-handshake-failed", words)]);
+    }
+    return snapshot;
+  }
+
+  /**
+   * What forbids going back to `old`; empty when nothing does.
+   *
+   * @param distrusted What is in force, when its trust bundle was replaced on purpose: going back must not
+   *   bring an authority back that was dropped, and the old chain must verify under what is trusted now.
+   */
+  async objections(
+    { generation }: Snapshot,
+    distrusted: TlsMaterial | undefined,
+  ): Promise<readonly Reason[]> {
+    const { key, chainPem, trustBundlePem, mark, reasons } = generation;
+    if (mark === "bad") {
+      return reasons.map(({ code, words }) => ({ code, words, fix: "import another certificate" }));
+    }
+    const dropped =
+      distrusted === undefined ? [] : droppedFrom(trustBundlePem, distrusted.trustBundlePem);
+    if (dropped.length > 0) {
+      const words = `it trusts ${dropped.length} authorities that were dropped on purpose`;
+      return [{ code: "distrusted", words, fix: "import a certificate that peers accept" }];
+    }
+    // As in force: what is trusted no longer must not vouch for it either.
+    const bundle = distrusted?.trustBundlePem ?? trustBundlePem;
+    const content = { key, chainPem, trustBundlePem: bundle };
+    return (await this.report(content, "fall-back")).reasons;
+  }
+}
+
+function localReason(code: string, words: string): Reason {
+  return {
+    code,
+    words,
+    fix: "look at `microedge doctor` and the agent's log, then import it again",
+  };
+}

@@ -1,0 +1,54 @@
+/**
+ * One change of the identity at a time. Of those who wait to install, the newest wins: whoever waited
+ * before is told at once. Changes of our own (a fall-back, the end of an overlap) take their turn.
+ */
+import { AgentError } from "../base/errors.ts";
+
+export class InstallQueue {
+  #tail: Promise<unknown> = Promise.resolve();
+  /** Ends the wait of the one that waits to install. */
+  #supersede: (() => void) | undefined;
+
+  /** Runs `task` when everything before it is done. */
+  run<T>(task: () => Promise<T>): Promise<T> {
+    const turn = this.#tail.then(task);
+    // Its failure is its caller's; the next one runs all the same.
+    this.#tail = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** As {@link run}; rejects with `ERR_CERT_SUPERSEDED` when a newer one comes before its turn. */
+  runNewest<T>(task: () => Promise<T>): Promise<T> {
+    this.#supersede?.();
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    let superseded = false;
+    const supersede = (): void => {
+      superseded = true;
+      reject(
+        new AgentError(
+          "ERR_CERT_SUPERSEDED",
+          "a newer identity came while this one waited its turn",
+        ),
+      );
+    };
+    this.#supersede = supersede;
+    void this.run(async () => {
+      if (this.#supersede === supersede) this.#supersede = undefined;
+      if (superseded) return;
+      try {
+        resolve(await task());
+      } catch (error) {
+        reject(error);
+      }
+    });
+    return promise;
+  }
+
+  /** Resolves when nothing runs or waits. */
+  async idle(): Promise<void> {
+    for (let seen: unknown; seen !== this.#tail; ) {
+      seen = this.#tail;
+      await seen;
+    }
+  }
+}

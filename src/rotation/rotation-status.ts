@@ -1,0 +1,34 @@
+/** What `status` and `doctor` say of the identity in force, in words. Pure. */
+import type { CertificateStore } from "../identity/store/certificate-store.ts";
+import { identityState, takenBack } from "./identity-state.ts";
+import type { Look } from "./probation.ts";
+import type { OverlapStatus, RotationStatus } from "./rotation-ports.ts";
+
+/** `undefined` for an empty store. */
+export function rotationStatus(
+  store: Pick<CertificateStore, "current" | "history">,
+  onProbation: boolean,
+  look: Look | undefined,
+  overlap: OverlapStatus | undefined,
+): RotationStatus | undefined {
+  const { current: generation } = store;
+  if (generation === undefined) return undefined;
+  const history = store.history();
+  const state = identityState(generation, history, onProbation);
+  const failed = state === "ROLLED_BACK" ? takenBack(generation, history) : undefined;
+  const number = generation.number;
+  const tried = triedWords(look);
+  const words = {
+    ACTIVE: `generation ${number} is in force and confirmed by its peers`,
+    TRIALLED: `generation ${number} was accepted by a peer and is on probation with the others${tried}`,
+    UNPROVEN: `generation ${number} is in force, and no peer has accepted it yet${tried || ": name probe peers under probation.peers"}`,
+    ROLLED_BACK: `generation ${failed?.number} failed and generation ${number} is in force again: ${failed?.reasons.map(({ words }) => words).join("; ")}`,
+  }[state];
+  return { generation, state, words, look, failed, overlap };
+}
+
+function triedWords(look: Look | undefined): string {
+  const open = (look?.peers ?? []).filter(({ outcome }) => outcome.kind !== "accepted");
+  if (open.length === 0) return "";
+  return `: ${open.map(({ peer, outcome }) => `${peer}: ${outcome.words}`).join("; ")} (${look?.number} tries)`;
+}

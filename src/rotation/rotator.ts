@@ -1,0 +1,399 @@
+/**
+ * Puts identities in force, one at a time, and takes those back that peers refuse:
+ *
+ *     validate -> stage (durable) -> read back, handshake with itself -> commit -> publish
+ *     -> probation against peers -> confirmed, or the one before is in force again
+ *
+ * What was validated, staged, read back and published has one digest, compared at each step. Up to the
+ * commit a failure changes nothing that is in force; state is in the store's marks alone, so that a
+ * process that dies anywhere goes on from there (`resume.ts` has the table).
+ */
+import { type AgentError, errorText, isAgentError } from "../base/errors.ts";
+import type { Part } from "../base/lifecycle.ts";
+import { formatMoment } from "../identity/span-words.ts";
+import type { Generation } from "../identity/store/generation.ts";
+import type { CandidateReport, Reason } from "../identity/validator/candidate-report.ts";
+import { CandidateJudge, type IdentityContent, type Judged } from "./candidate-judge.ts";
+import { CandidateRefused } from "./candidate-refused.ts";
+import { FallBack } from "./fall-back.ts";
+import { FALL_BACK_CODES } from "./identity-state.ts";
+import { InstallQueue } from "./install-queue.ts";
+import { DEFAULT_PROBATION, type Look, Probation, type ProbationEnd } from "./probation.ts";
+import { resumeSteps } from "./resume.ts";
+import type {
+  Installed,
+  InstallOptions,
+  RotationStatus,
+  RotatorOptions,
+  TrustReplacement,
+} from "./rotation-ports.ts";
+import { rotationStatus } from "./rotation-status.ts";
+import { openSnapshot, type Snapshot } from "./snapshot.ts";
+import { TrustWindow } from "./trust-window.ts";
+
+interface RunningProbation {
+  readonly generation: number;
+  readonly stop: AbortController;
+  readonly ended: Promise<void>;
+}
+
+export class Rotator implements Part {
+  readonly name = "rotation";
+  readonly #options: RotatorOptions;
+  readonly #judge: CandidateJudge;
+  readonly #fallBack: FallBack;
+  readonly #queue = new InstallQueue();
+  readonly #window: TrustWindow;
+  #probation: RunningProbation | undefined;
+  #look: Look | undefined;
+  #closed = false;
+
+  constructor(options: RotatorOptions) {
+    this.#options = options;
+    this.#judge = new CandidateJudge(options);
+    this.#fallBack = new FallBack(options, this.#judge);
+    this.#window = new TrustWindow(options, (bundlePem) => this.#dropLeaving(bundlePem));
+  }
+
+  /**
+   * Publishes what the store has in force and takes up what a process before this one left half done.
+   * Resolves also for an empty store: then the source is absent until the first installation.
+   *
+   * @throws AgentError `ERR_KEY_*`, `ERR_CERT_*` when neither the generation in force nor the one before
+   *   can be used on this device.
+   */
+  async start(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const { store, source, keys } = this.#options;
+    const steps = resumeSteps(store);
+    const { current } = store;
+    if (current !== undefined) {
+      try {
+        source.publish(await openSnapshot(current, keys));
+      } catch (error) {
+        const reason = { code: FALL_BACK_CODES.key, words: errorText(error) };
+        if (!(await this.#fallBack.run([reason]))) throw error;
+      }
+    }
+    for (const step of steps) {
+      signal.throwIfAborted();
+      if (step === "leave-bad" && current !== undefined) await this.#fallBack.run(current.reasons);
+      if (step === "adopt-next") await this.#adoptNext();
+      if (step === "give-up-next") await this.#giveUpNext();
+    }
+    // Adopting has begun its own; a fall-back needs none.
+    if (steps.includes("probation") && store.current?.number === current?.number) {
+      this.#beginProbation();
+    }
+    await this.#window.start();
+  }
+
+  /** Everything against a candidate, and what deserves a look; nothing is written. */
+  check(content: IdentityContent): Promise<CandidateReport> {
+    return this.#judge.report(content, "install");
+  }
+
+  /**
+   * Puts an identity in force. Resolves when it is durable and published; probation goes on after that.
+   * While one is being installed another waits; of those who wait the newest wins.
+   *
+   * @throws CandidateRefused (`ERR_CERT_REFUSED`) with every reason; AgentError `ERR_CERT_SUPERSEDED`,
+   *   `ERR_STORE_*`: nothing has changed; `ERR_CERT_LOCAL` when a part of the agent could not take it over
+   *   and the one before is in force again.
+   */
+  install(content: IdentityContent, options: InstallOptions): Promise<Installed> {
+    return this.#queue.runNewest(async () => {
+      const before = this.#options.store.current?.trustBundlePem;
+      const installed = await this.#install(content, options);
+      await this.#window.decided(before, installed.generation.trustBundlePem);
+      return installed;
+    });
+  }
+
+  /**
+   * Replaces the trust bundle; for `overlapMs` the old authorities count as well.
+   *
+   * @throws As {@link install}; `ERR_CERT_REFUSED` also when our chain does not verify under the new
+   *   bundle alone and no other comes with it.
+   */
+  replaceTrust(trustBundlePem: string, replacement: TrustReplacement): Promise<Installed> {
+    return this.#queue.runNewest(async () => {
+      const { current } = this.#options.store;
+      const own = replacement.identity ?? current;
+      if (own === undefined) {
+        const words = "the store is empty: there is no identity that the trust bundle could be for";
+        throw new CandidateRefused([{ code: "no-identity", words, fix: "import a certificate" }]);
+      }
+      const alone = { key: own.key, chainPem: own.chainPem, trustBundlePem };
+      const { overlapMs } = replacement;
+      if (overlapMs === 0 || current === undefined) {
+        const installed = await this.#install(alone, { origin: "trust" });
+        await this.#window.close();
+        return installed;
+      }
+      // Under the new bundle alone, or the end of the window would leave us without peers.
+      const { content } = await this.#judged(alone);
+      const { bundlePem, undo } = await this.#window.open(
+        current.trustBundlePem,
+        content.trustBundlePem,
+        overlapMs,
+      );
+      try {
+        return await this.#install({ ...content, trustBundlePem: bundlePem }, { origin: "trust" });
+      } catch (error) {
+        await undo();
+        throw error;
+      }
+    });
+  }
+
+  /** `undefined` while the store is empty. */
+  status(): RotationStatus | undefined {
+    const { store } = this.#options;
+    return rotationStatus(store, this.#probation !== undefined, this.#look, this.#window.status);
+  }
+
+  /** Other probe peers are configured: what is not proven yet is tried against them at once. */
+  peersChanged(): void {
+    const { current } = this.#options.store;
+    if (current === undefined || this.#closed) return;
+    if (current.mark === "trialled" && this.#probation === undefined) return;
+    this.#beginProbation();
+  }
+
+  /** Resolves when no change runs or waits and no probation is on; for tests and orderly ends. */
+  async settled(): Promise<void> {
+    await this.#queue.idle();
+    await this.#probation?.ended;
+    await this.#queue.idle();
+  }
+
+  /** A change under way is finished; probation goes on at the next start. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    this.#window[Symbol.dispose]();
+    await this.#queue.idle();
+    this.#endProbation();
+  }
+
+  async #install(content: IdentityContent, options: InstallOptions): Promise<Installed> {
+    const { store } = this.#options;
+    const { report, content: ordered, digest } = await this.#judged(content, options);
+    const { current } = store;
+    const { warnings } = report;
+    if (current?.digest === digest && current.key.spkiSha256 === ordered.key.spkiSha256) {
+      if (store.next !== undefined) await this.#giveUpNext();
+      return { outcome: "unchanged", generation: current, warnings };
+    }
+    try {
+      await store.stage({ ...ordered, origin: options.origin }, digest);
+    } catch (error) {
+      this.#sayStoreFailed(error);
+      throw error;
+    }
+    return { outcome: "installed", generation: await this.#goOn(digest), warnings };
+  }
+
+  /** Judged good, of this epoch, and not known to be bad. @throws CandidateRefused, and says so. */
+  async #judged(content: IdentityContent, options?: InstallOptions): Promise<Judged> {
+    const { store } = this.#options;
+    try {
+      const { epoch, force = false } = options ?? {};
+      if (epoch !== undefined && epoch !== store.epoch) {
+        const words = `it was made for epoch ${epoch.slice(0, 32)}, and this store's is ${store.epoch}`;
+        throw new CandidateRefused([
+          { code: "wrong-epoch", words, fix: "issue it again for the device as it is now" },
+        ]);
+      }
+      const judged = await this.#judge.judge(content);
+      const bad = store
+        .history()
+        .find(({ mark, digest }) => mark === "bad" && digest === judged.digest);
+      if (bad !== undefined && !force) throw new CandidateRefused([knownBad(bad)]);
+      return judged;
+    } catch (error) {
+      this.#sayRefused(error);
+      throw error;
+    }
+  }
+
+  /** From `next` on flash to the generation in force. */
+  async #goOn(digest: string): Promise<Generation> {
+    const { store, source } = this.#options;
+    const { next } = store;
+    if (next === undefined) throw new TypeError("what was staged is next");
+    let snapshot: Snapshot;
+    try {
+      snapshot = await this.#judge.tryOut(next, digest);
+    } catch (error) {
+      this.#sayRefused(error);
+      if (error instanceof CandidateRefused) await store.discardNext(error.reasons);
+      throw error;
+    }
+    const before = store.current;
+    const generation = await this.#commit();
+    this.#endProbation();
+    this.#look = undefined;
+    const thrown = source.publish({ ...snapshot, generation });
+    if (thrown.length > 0) await this.#fallBack.afterPublishing(thrown);
+    this.#sayRotated(before, { ...snapshot, generation });
+    this.#beginProbation();
+    return generation;
+  }
+
+  async #commit(): Promise<Generation> {
+    const { store } = this.#options;
+    try {
+      return await store.commit();
+    } catch (error) {
+      this.#sayStoreFailed(error);
+      // Else the next start would put in force what its sender believes to have failed.
+      const reason = { code: "commit-failed", words: errorText(error) };
+      await store.discardNext([reason]).catch((again: unknown) => this.#sayStoreFailed(again));
+      throw error;
+    }
+  }
+
+  /** At start: staged by a process that then died. Whoever staged it has gone, so a refusal is only said. */
+  async #adoptNext(): Promise<void> {
+    const { store } = this.#options;
+    const { next } = store;
+    if (next === undefined) return;
+    try {
+      const { digest } = await this.#judged(next);
+      await this.#queue.run(() => this.#goOn(digest));
+    } catch (error) {
+      if (!isAgentError(error)) throw error;
+      if (store.next?.number !== next.number) return;
+      const reasons = error instanceof CandidateRefused ? error.reasons : [reasonOf(error)];
+      await store.discardNext(reasons).catch((again: unknown) => this.#sayStoreFailed(again));
+    }
+  }
+
+  async #giveUpNext(): Promise<void> {
+    const reason = { code: "superseded", words: "it is what is in force, or was given up before" };
+    await this.#options.store.discardNext([reason]).catch((error: unknown) => {
+      this.#sayStoreFailed(error);
+    });
+  }
+
+  #dropLeaving(bundlePem: string): Promise<void> {
+    return this.#queue.run(async () => {
+      const { current } = this.#options.store;
+      if (current === undefined || this.#closed) return;
+      const { key, chainPem } = current;
+      await this.#install({ key, chainPem, trustBundlePem: bundlePem }, { origin: "trust" });
+    });
+  }
+
+  #beginProbation(): void {
+    this.#endProbation();
+    const { source, peers, store, log } = this.#options;
+    const { snapshot } = source;
+    if (snapshot === undefined || this.#closed) return;
+    const { number } = snapshot.generation;
+    const deliberateTrust = snapshot.generation.origin === "trust";
+    const stop = new AbortController();
+    const probation = new Probation(this.#options, {
+      ...DEFAULT_PROBATION,
+      ...this.#options.probation,
+    });
+    const trial = {
+      peers: peers(),
+      fresh: snapshot.material,
+      old: () => this.#fallBack.target(),
+      deliberateTrust,
+      onAccepted: (peer: string) => {
+        log.emit("certificate.trialled", { generation: number, peer });
+        void this.#queue.run(() => this.#mark(number));
+      },
+      onLook: (look: Look) => {
+        this.#look = look;
+        if (look.number === 1) this.#sayUnproven(number, look);
+      },
+    };
+    const ended = probation
+      .run(trial, stop.signal)
+      .then((end) => this.#probationEnded(number, end))
+      .catch((error: unknown) => {
+        if (!stop.signal.aborted) throw error;
+      });
+    this.#probation = { generation: number, stop, ended };
+    if (trial.peers.length === 0 && store.current !== undefined) {
+      const words = "there is no probe peer: name some under probation.peers";
+      log.emit("certificate.unproven", { generation: number, reason: words });
+    }
+  }
+
+  #endProbation(): void {
+    this.#probation?.stop.abort(new Error("another generation is in force, or the agent stops"));
+    this.#probation = undefined;
+  }
+
+  async #probationEnded(number: number, end: ProbationEnd): Promise<void> {
+    const { log, store } = this.#options;
+    if (end.kind === "fall-back") {
+      await this.#queue.run(async () => {
+        if (store.current?.number === number) await this.#fallBack.run(end.reasons);
+      });
+    }
+    if (this.#probation?.generation !== number) return;
+    this.#probation = undefined;
+    if (end.kind === "proven") log.emit("certificate.proven", { generation: number });
+  }
+
+  async #mark(number: number): Promise<void> {
+    const { store } = this.#options;
+    if (store.current?.number !== number) return;
+    try {
+      await store.mark(number, "trialled");
+    } catch (error) {
+      // It stays in force; after a restart it is tried once more.
+      this.#sayStoreFailed(error);
+    }
+  }
+
+  #sayRotated(before: Generation | undefined, { generation, leaf }: Snapshot): void {
+    const { number, digest, origin } = generation;
+    this.#options.log.emit("certificate.rotated", {
+      generation: number,
+      old_generation: before?.number,
+      digest,
+      serial: leaf.summary.serial,
+      subject: leaf.summary.subject,
+      not_after: formatMoment(leaf.summary.notAfter),
+      how: origin,
+    });
+  }
+
+  #sayRefused(error: unknown): void {
+    if (!(error instanceof CandidateRefused)) return;
+    const reasons = error.reasons.map(({ code, words, fix }) => ({ code, words, fix }));
+    this.#options.log.emit("certificate.refused", { reasons });
+  }
+
+  #sayStoreFailed(error: unknown): void {
+    const code = isAgentError(error) ? error.code : "ERR_STORE_IO";
+    const reasons = [{ code, words: errorText(error) }];
+    this.#options.log.emit("certificate.refused", { reasons });
+  }
+
+  #sayUnproven(number: number, { peers }: Look): void {
+    if (peers.some(({ outcome }) => outcome.kind === "accepted")) return;
+    const words = peers.map(({ peer, outcome }) => `${peer}: ${outcome.words}`).join("; ");
+    this.#options.log.emit("certificate.unproven", { generation: number, reason: words });
+  }
+}
+
+function knownBad({ number, reasons }: Generation): Reason {
+  const words = reasons.map(({ words }) => words).join("; ");
+  return {
+    code: "known-bad",
+    words: `it is generation ${number}, which failed before: ${words}`,
+    fix: "correct the cause, then import it with --force, or import another",
+  };
+}
+
+function reasonOf(error: AgentError): { readonly code: string; readonly words: string } {
+  return { code: error.code, words: error.message };
+}

@@ -1,0 +1,154 @@
+/**
+ * Watches the window in which old and new authorities are both trusted, and ends it. The end is a wall-clock
+ * time in a note of the store, read against the trusted time once an hour or sooner: no timer is set for
+ * the whole window.
+ */
+import { AgentError, errorText } from "../base/errors.ts";
+import { MAX_TIMER_MS, type Timer } from "../host/clock.ts";
+import { formatMoment } from "../identity/span-words.ts";
+import type { OverlapStatus, RotatorOptions } from "./rotation-ports.ts";
+import {
+  formatOverlap,
+  hasSameAuthorities,
+  isOver,
+  OVERLAP_NOTE,
+  type OverlapAnchor,
+  overlapOf,
+  parseOverlap,
+  remainder,
+  type TrustOverlap,
+  watch,
+} from "./trust-overlap.ts";
+
+type Ports = Pick<RotatorOptions, "store" | "time" | "clock" | "log">;
+
+/** No window is longer; an authority that must go within none of these years is not leaving. */
+const MAX_OVERLAP_MS = 366 * 86_400_000;
+export class TrustWindow implements Disposable {
+  readonly #ports: Ports;
+  /** Puts the remaining bundle in force. */
+  readonly #end: (bundlePem: string) => Promise<void>;
+  #overlap: TrustOverlap | undefined;
+  #anchor: OverlapAnchor | undefined;
+  #timer: Timer | undefined;
+  #stuck = false;
+  #closed = false;
+
+  constructor(ports: Ports, end: (bundlePem: string) => Promise<void>) {
+    this.#ports = ports;
+    this.#end = end;
+  }
+
+  get status(): OverlapStatus | undefined {
+    if (this.#overlap === undefined) return undefined;
+    const { until, leaving } = this.#overlap;
+    return { until, leaving };
+  }
+
+  /** Takes up a window that a process before this one opened. */
+  async start(): Promise<void> {
+    const note = await this.#ports.store.readNote(OVERLAP_NOTE);
+    if (note === undefined) return;
+    this.#overlap = parseOverlap(note);
+    if (this.#overlap === undefined) return;
+    await this.#look();
+  }
+
+  /**
+   * Writes down that the old authorities go after `lengthMs`. Before the bundle with both is in force: a
+   * note without its bundle is void, a bundle without its note would stay for ever.
+   *
+   * @returns Both bundles as one, and what to call when that could not be put in force.
+   * @throws AgentError `ERR_STORE_*`; `ERR_CERT_INVALID` for a window of more than a year.
+   */
+  async open(
+    oldPem: string,
+    newPem: string,
+    lengthMs: number,
+  ): Promise<{ readonly bundlePem: string; readonly undo: () => Promise<void> }> {
+    if (!(lengthMs > 0 && lengthMs <= MAX_OVERLAP_MS)) {
+      const words = `an overlap of ${lengthMs} ms is not between 1 ms and ${MAX_OVERLAP_MS} ms`;
+      throw new AgentError("ERR_CERT_INVALID", words);
+    }
+    const { store, time, log } = this.#ports;
+    const { bundlePem, overlap } = overlapOf(oldPem, newPem, time().nowMs, lengthMs);
+    if (overlap.leaving.length === 0) return { bundlePem, undo: async () => undefined };
+    const before = this.#overlap;
+    await this.#keep(overlap);
+    log.emit("trust.overlap.begun", {
+      until: formatMoment(overlap.until),
+      leaving: overlap.leaving,
+    });
+    const undo = (): Promise<void> => (before === undefined ? this.close() : this.#keep(before));
+    return { bundlePem, undo };
+  }
+
+  /** A bundle went in force. One with other authorities is a new decision, which voids the window. */
+  async decided(oldPem: string | undefined, newPem: string): Promise<void> {
+    if (oldPem === undefined || !hasSameAuthorities(oldPem, newPem)) await this.close();
+  }
+
+  async #keep(overlap: TrustOverlap): Promise<void> {
+    await this.#ports.store.writeNote(OVERLAP_NOTE, formatOverlap(overlap));
+    this.#overlap = overlap;
+    this.#anchor = undefined;
+    this.#stuck = false;
+    this.#schedule();
+  }
+
+  /** The window is void: somebody decided anew what is trusted. */
+  async close(): Promise<void> {
+    this.#timer?.cancel();
+    const open = this.#overlap !== undefined;
+    this.#overlap = undefined;
+    this.#anchor = undefined;
+    this.#stuck = false;
+    if (open) await this.#ports.store.dropNote(OVERLAP_NOTE);
+  }
+
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    this.#timer?.cancel();
+  }
+
+  #schedule(): void {
+    this.#timer?.cancel();
+    if (this.#closed || this.#overlap === undefined) return;
+    const { clock, time } = this.#ports;
+    this.#anchor = watch(this.#anchor, time(), clock.monotonicMs());
+    const leftMs = this.#overlap.until - time().nowMs;
+    // Past the end something held it up: the clock, or an identity that needs the old authorities.
+    const delayMs = leftMs > 0 ? Math.min(leftMs, MAX_TIMER_MS) : MAX_TIMER_MS;
+    this.#timer = clock.setTimer(delayMs, () => {
+      void this.#look();
+    });
+  }
+
+  /** Never rejects: what fails is said, and tried again. */
+  async #look(): Promise<void> {
+    const { store, time, clock, log } = this.#ports;
+    const overlap = this.#overlap;
+    if (overlap === undefined || this.#closed) return;
+    const { current } = store;
+    const left = current === undefined ? undefined : remainder(current.trustBundlePem, overlap);
+    const monotonicMs = clock.monotonicMs();
+    const view = time();
+    this.#anchor = watch(this.#anchor, view, monotonicMs);
+    try {
+      if (left === undefined) {
+        await this.close();
+        return;
+      }
+      if (isOver(overlap, view, this.#anchor, monotonicMs)) {
+        await this.#end(left);
+        await this.close();
+        log.emit("trust.overlap.ended", { dropped: overlap.leaving });
+        return;
+      }
+    } catch (error) {
+      if (!this.#stuck) log.emit("trust.overlap.stuck", { reason: errorText(error) });
+      this.#stuck = true;
+    }
+    this.#schedule();
+  }
+}

@@ -2,6 +2,8 @@
  * Some programs (Mozilla's, Bouncy Castle) write PKCS#12 in BER: lengths left open, octet strings in
  * pieces (X.690 section 8.1.3.6). This rewrites such a file with definite lengths and whole strings, so
  * that the strict DER reader can take it. DER comes back as it is. Pure.
+ *
+ * Only octet strings under their own tag are joined; whoever reads an implicit one joins it himself.
  */
 
 import { damaged } from "./der-fields.ts";
@@ -56,25 +58,9 @@ class Rewriter {
       parts.push(this.next(depth + 1));
     }
     if (end !== undefined && this.at !== end) throw damaged(WHAT, "a part runs past its end");
-    // An octet string in pieces; [0] of an encrypted part is one too when its pieces are.
-    const inPieces =
-      tag === (OCTET_STRING | CONSTRUCTED) ||
-      (tag === 0xa0 && parts.length > 0 && this.#implicitPieces(parts, end));
-    if (!inPieces) return element(tag, ...parts);
+    if (tag !== (OCTET_STRING | CONSTRUCTED)) return element(tag, ...parts);
     this.changed = true;
-    return element(tag & ~CONSTRUCTED, ...parts.map(contentOf));
-  }
-
-  /**
-   * `[0]` stands explicit before a content's octet string and implicit in an encrypted part. With an
-   * open length and more than one piece, or a piece that is no DER by itself, it is the latter; so is
-   * one piece alone when it does not begin with a SEQUENCE, as all explicit contents do.
-   */
-  #implicitPieces(parts: readonly Buffer[], end: number | undefined): boolean {
-    if (parts.some((part) => part[0] !== OCTET_STRING)) return false;
-    if (parts.length > 1) return true;
-    const [only = Buffer.alloc(0)] = parts;
-    return end === undefined && contentOf(only)[0] !== 0x30;
+    return element(OCTET_STRING, ...parts.map(contentOf));
   }
 
   #endOfContents(): boolean {

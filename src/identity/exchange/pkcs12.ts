@@ -48,6 +48,7 @@ const MAC_DIGESTS: Readonly<Record<string, DerivationDigest>> = {
   "2.16.840.1.101.3.4.2.2": "sha384",
   "2.16.840.1.101.3.4.2.3": "sha512",
 };
+const MAC_OCTETS = { sha1: 20, sha224: 28, sha256: 32, sha384: 48, sha512: 64 } as const;
 /** Of one file; each costs a derivation, or is a certificate. */
 const MAX_BAGS = 200;
 const MAX_ENCRYPTED_PARTS = 16;
@@ -88,10 +89,9 @@ export async function readPkcs12(
   try {
     await reader.readAuthenticated(authenticated);
   } catch (thrown) {
-    if (mac !== false && !(thrown instanceof UndecryptableError)) throw thrown;
+    if (!(thrown instanceof UndecryptableError)) throw thrown;
     // The MAC agreed with the password, or another part of the file opened under it.
     if (mac === true || reader.opened > 0) throw damaged(WHAT, "a part of it can't be decrypted");
-    if (thrown instanceof AgentError && thrown.code === "ERR_IMPORT_UNSUPPORTED") throw thrown;
     throw wrongPassword(password);
   }
   if (mac === false) {
@@ -133,6 +133,7 @@ async function checkMac(
   if (oid === OID.pbmac1) throw unsupported("has a MAC of the kind PBMAC1");
   const digest = MAC_DIGESTS[oid];
   if (digest === undefined) throw unsupported(`has a MAC of the kind ${oid}`);
+  if (expected.length !== MAC_OCTETS[digest]) throw damaged(WHAT, "its MAC has the wrong length");
   const salt = macData.take(DER_TAG.octetString);
   const iterations = macData.done ? 1 : macData.integer();
   // An empty password is two zero octets to most programs, and nothing at all to a few.
@@ -145,7 +146,7 @@ async function checkMac(
         password: spelling,
         salt,
         iterations,
-        length: expected.length > 64 ? 64 : macLength(digest),
+        length: expected.length,
       },
       costs,
     );
@@ -153,10 +154,6 @@ async function checkMac(
     if (actual.length === expected.length && timingSafeEqual(actual, expected)) return true;
   }
   return false;
-}
-
-function macLength(digest: DerivationDigest): number {
-  return { sha1: 20, sha224: 28, sha256: 32, sha384: 48, sha512: 64 }[digest];
 }
 
 /** Collects what the safes hold, however deep. */
@@ -202,8 +199,7 @@ class SafeReader {
     const part = encrypted.nested();
     part.oid();
     const algorithm = part.take(DER_TAG.sequence);
-    if (part.tag === undefined) throw damaged(WHAT, "an encrypted part has no content");
-    return this.#readBags(await this.#decrypt(algorithm, part.take(0x80)), 0);
+    return this.#readBags(await this.#decrypt(algorithm, ciphertextOf(part)), 0);
   }
 
   async #readBags(bytes: Uint8Array, depth: number): Promise<void> {
@@ -249,10 +245,23 @@ class SafeReader {
     const plain = await decryptWithPassword(algorithm, ciphertext, this.#password, this.#costs);
     // One wrong password in 256 leaves a padding that looks right; DER of that length does not follow.
     if (plain[0] !== DER_TAG.sequence) throw new UndecryptableError("not DER");
-    DerFields.ofSequence(plain, WHAT);
+    try {
+      DerFields.ofSequence(plain, WHAT);
+    } catch (cause) {
+      throw new UndecryptableError("not DER", { cause });
+    }
     this.opened++;
     return plain;
   }
+}
+
+/** `[0] IMPLICIT OCTET STRING` (RFC 5652 section 6.1), in BER possibly in pieces. */
+function ciphertextOf(part: DerFields): Uint8Array {
+  if (part.tag !== 0xa0) return part.take(0x80);
+  const pieces = part.nested(0xa0);
+  const joined: Uint8Array[] = [];
+  while (!pieces.done) joined.push(pieces.take(DER_TAG.octetString));
+  return Buffer.concat(joined);
 }
 
 function wrongPassword(password: string): AgentError {

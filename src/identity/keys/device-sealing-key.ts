@@ -49,12 +49,24 @@ export interface DeviceKeyOptions {
 
 export function deviceSealingKey(options: DeviceKeyOptions): SealingKeySource {
   const { path } = options;
+  let making: Promise<void> | undefined;
+  /** Two keys that are made at once share one file. */
+  const make = (): Promise<void> => {
+    making ??= createFile(options).finally(() => {
+      making = undefined;
+    });
+    return making;
+  };
   return {
     kind: "device-file",
     description: `a key file of this device, ${path}`,
     async read(mayCreate) {
-      const bytes =
-        (await readFile(options)) ?? (mayCreate ? await createFile(options) : undefined);
+      let bytes = await readFile(options);
+      if (bytes === undefined && mayCreate) {
+        await make();
+        // What counts is what the disk gives back.
+        bytes = await readFile(options);
+      }
       if (bytes === undefined) {
         throw new AgentError(
           "ERR_KEY_SEALING_LOST",
@@ -92,7 +104,7 @@ async function readFile({ path, disk, uid }: DeviceKeyOptions): Promise<Uint8Arr
 }
 
 /** Durable before it is used: nothing may be sealed under a key that the next power cut takes. */
-async function createFile(options: DeviceKeyOptions): Promise<Uint8Array> {
+async function createFile(options: DeviceKeyOptions): Promise<void> {
   const { path, disk, random } = options;
   const bytes = newFile(random.bytes(SEALING_KEY_OCTETS), await options.marks());
   const draft = `${path}.new`;
@@ -106,10 +118,10 @@ async function createFile(options: DeviceKeyOptions): Promise<Uint8Array> {
     }
     await disk.rename(draft, path);
     await disk.syncDirectory(dirname(path));
-    return bytes;
   } catch (cause) {
-    bytes.fill(0);
     throw ioError(cause, `the device's key file ${path} can't be made`);
+  } finally {
+    bytes.fill(0);
   }
 }
 

@@ -41,8 +41,9 @@ const MAX_WRAPPED_BYTES = 1024;
 const MAX_PIN_BYTES = 256;
 const PIN_VARIABLE = "MICROEDGE_TOKEN_PIN";
 const WRONG_PIN = /CKR_PIN_(?:INCORRECT|INVALID|LEN_RANGE|LOCKED|EXPIRED)/;
-const WRONG_CIPHERTEXT =
-  /CKR_(?:ENCRYPTED_DATA|DATA)_(?:INVALID|LEN_RANGE)|CKR_GENERAL_ERROR|CKR_FUNCTION_FAILED/;
+const NO_KEY = /(?:Private )?key not found/i;
+/** Modules name a wrong ciphertext by many codes, and pkcs11-tool then tries a call they lack. */
+const WRONG_CIPHERTEXT = /C_Decrypt\w* failed/;
 
 /** @throws AgentError `ERR_KEY_SEALING_INVALID` for settings of another form. */
 export function tokenSealingKey(options: TokenKeyOptions): SealingKeySource {
@@ -148,6 +149,9 @@ function pinRefused(description: string, why: string): AgentError {
 }
 
 function decryptError(result: ProgramResult, description: string): AgentError {
+  if (NO_KEY.test(result.stderr)) {
+    return new AgentError("ERR_KEY_SEALING_LOST", `${description} is not in the token any more`);
+  }
   if (WRONG_CIPHERTEXT.test(result.stderr)) {
     return new AgentError(
       "ERR_KEY_SEALING_WRONG",

@@ -34,10 +34,10 @@ const DEFAULT_TCTI = "device:/dev/tpmrm0";
 const PACKAGE = "tpm2-tools";
 
 /** Response codes of TPM 2.0 part 2, section 6.6.3, as tpm2-tools print them. */
-const HANDLE_EMPTY = /0x(?:9?18b|[0-9a-f]*18b)\b/i;
-const POLICY_FAILED = /0x[0-9a-f]*(?:99d)\b/i;
-const AUTH_FAILED = /0x[0-9a-f]*(?:98e|9a2)\b/i;
-const LOCKED_OUT = /0x[0-9a-f]*921\b/i;
+const HANDLE_EMPTY = /0x0*18b\b/i;
+const POLICY_FAILED = /0x0*99d\b/i;
+const AUTH_FAILED = /0x0*(?:98e|9a2|12f)\b/i;
+const LOCKED_OUT = /0x0*921\b/i;
 
 /** @throws AgentError `ERR_KEY_SEALING_INVALID` for settings of another form. */
 export function tpmSealingKey(options: TpmKeyOptions): SealingKeySource {
@@ -46,16 +46,23 @@ export function tpmSealingKey(options: TpmKeyOptions): SealingKeySource {
   const reach = ["-T", tctiOf(options)];
   const access = accessOf(options);
   const description = `the TPM's persistent object ${handle}`;
+  let refused: AgentError | undefined;
   return {
     kind: "tpm2",
     description,
     async read() {
+      // Each wrong authorisation counts towards the TPM's lock-out.
+      if (refused !== undefined) throw refused;
       const result = await runSealingCommand(programs, {
         program: "tpm2_unseal",
         parameters: [...reach, "-c", handle, ...access],
         package: PACKAGE,
       });
-      if (result.status !== 0) throw unsealError(result, handle, options.pcrs);
+      if (result.status !== 0) {
+        const error = unsealError(result, handle, options.pcrs);
+        if (error.code === "ERR_KEY_SEALING_INVALID") refused = error;
+        throw error;
+      }
       return sealingKeyOctets(result.stdout, description);
     },
     async destroy() {
@@ -115,7 +122,7 @@ function unsealError(result: ProgramResult, handle: string, pcrs: string | undef
   if (AUTH_FAILED.test(stderr)) {
     return new AgentError(
       "ERR_KEY_SEALING_INVALID",
-      `the TPM refuses to unseal ${handle}: its authorisation is another, or missing${said(result)}`,
+      `the TPM refuses to unseal ${handle}: its authorisation is another, or the setting for PCRs or the authorisation file is missing; correct it and restart the agent${said(result)}`,
     );
   }
   const why = LOCKED_OUT.test(stderr)

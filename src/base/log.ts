@@ -169,6 +169,7 @@ export const EVENTS = {
     level: "warn",
     msg: "a deadline seems to be over because the clock jumped; it waits until the clock is vouched for",
   },
+  "time.deadline.failed": { level: "error", msg: "what was due failed; it is tried again" },
   "certificate.expiry.warning": { level: "warn", msg: "WARNING: a certificate ends soon" },
   "certificate.expiry.critical": {
     level: "error",

@@ -6,8 +6,8 @@ import { explainChain } from "../../identity/chain-explanation.ts";
 import { namesHost } from "../../identity/name-match.ts";
 import { findProblems } from "../../identity/peer-checks.ts";
 import { formatMoment, formatSpan } from "../../identity/span-words.ts";
+import { dateState } from "../../identity/time/expiry-level.ts";
 import type { Certificate } from "../../identity/x509/certificate.ts";
-import { dateState } from "./certificate-dates.ts";
 import { type Check, fail, type Outcome, ok, skipped, warn } from "./check.ts";
 import { type Fact, type Facts, type FileFact, isMissing, type PathFact } from "./facts.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { dateState } from "#src/cli/doctor/certificate-dates.ts";
+import { dateState } from "#src/identity/time/expiry-level.ts";
 
 const DAY = 86_400_000;
 const START = Date.UTC(2026, 0, 1);

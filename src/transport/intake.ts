@@ -12,10 +12,11 @@ import type { Principal } from "../base/principal.ts";
 import type { Clock, Timer } from "../host/clock.ts";
 import { judgementWords } from "../identity/judgement.ts";
 import { principalOf } from "../identity/peer-principal.ts";
+import type { PeerClock } from "../identity/time/time-view.ts";
 import type { TrustDomain } from "../identity/trust-domain.ts";
 import type { Certificate } from "../identity/x509/certificate.ts";
 import type { AddressGate } from "./address-gate.ts";
-import { Admission, type AdmissionLimits, type Seat } from "./admission.ts";
+import { Admission, type AdmissionLimits } from "./admission.ts";
 import { certificateFields } from "./certificate-fields.ts";
 import { NOT_TLS, PLAIN_HTTP, PLAIN_HTTP_REPLY, TIMEOUT } from "./early-failures.ts";
 import type { FailureLog } from "./failure-log.ts";
@@ -26,10 +27,13 @@ import { classifyHandshakeError, type HandshakeFailure } from "./node-error.ts";
 import { ObservedPeers } from "./observed-peers.ts";
 import { type JudgedPeer, judgeSocket, takePeerCertificate } from "./peer-certificates.ts";
 import type { ConnectionHandler } from "./peer-connection.ts";
-import { placePeer } from "./peer-placement.ts";
+import { type PlacedPeer, placePeer } from "./peer-placement.ts";
+import type { PeerRevocation } from "./peer-revocation.ts";
+import { revokePlaced, watchRevocation } from "./peer-revoking.ts";
 import { RecordWatch } from "./record-watch.ts";
 import { hostOf, keyOf, remoteOf } from "./socket-names.ts";
 import { letsUnverifiedPass, type VerifyMode } from "./verify-mode.ts";
+import { type Observed, plainPrincipal, type Visitor } from "./visitor.ts";
 
 export interface IntakeOptions {
   readonly limits: AdmissionLimits;
@@ -44,6 +48,8 @@ export interface IntakeOptions {
   readonly refusesConnection?: ((open: number) => boolean) | undefined;
   readonly failures: FailureLog;
   readonly clock: Clock;
+  /** The time that certificates are judged by; default the clock's. */
+  readonly time?: PeerClock | undefined;
   /** `undefined`: plain sockets, development only. */
   readonly tls: IntakeTls | undefined;
 }
@@ -55,26 +61,8 @@ export interface IntakeTls {
   domains(): readonly TrustDomain[];
   /** Our own certificate in force: what a peer refused that refuses us. */
   leaf(): Certificate;
-}
-
-/** One connection. */
-interface Visitor extends Seat {
-  readonly raw: Socket;
-  /** For as long as it is counted, also when the socket has gone. */
-  readonly address: string;
-  /** `host:port`. */
-  readonly remote: string;
-  readonly key: string;
-  socket: Socket;
-  timer: Timer | undefined;
-  first: Uint8Array;
-}
-
-/** A connection that was let in although enforcing would have refused it. */
-interface Observed {
-  readonly visitor: Visitor;
-  readonly judged: JudgedPeer;
-  readonly words: string;
+  /** `undefined`: nobody is asked whether a certificate was revoked. */
+  readonly revocation?: PeerRevocation | undefined;
 }
 
 export class Intake {
@@ -234,7 +222,7 @@ export class Intake {
 
   #secured(socket: TLSSocket): void {
     const visitor = this.#shaking.get(keyOf(socket));
-    const { tls, clock } = this.#options;
+    const { tls, clock, time } = this.#options;
     if (visitor === undefined || tls === undefined) {
       socket.destroy();
       return;
@@ -242,13 +230,21 @@ export class Intake {
     this.#shaking.delete(visitor.key);
     visitor.timer?.cancel();
     visitor.socket = socket;
-    const context = { nowMs: clock.now(), role: "client" } as const;
+    const judgedAt = time?.peerTime() ?? { nowMs: clock.now() };
+    const context = { ...judgedAt, role: "client" } as const;
     const domains = tls.domains();
     const bundle = domains.flatMap((domain) => domain.bundle);
     const shown = judgeSocket(socket, takePeerCertificate(socket), context, bundle);
-    const judged = placePeer(shown, domains, context.nowMs);
+    const placed = placePeer(shown, domains, context.nowMs);
+    revokePlaced(tls.revocation, placed, visitor, (judged) => this.#decide(visitor, judged, tls));
+    this.#beginHandshakes();
+  }
+
+  /** Lets a judged peer in, or tells it why not. */
+  #decide(visitor: Visitor, judged: PlacedPeer, tls: IntakeTls): void {
     const words = judged.accepted ? undefined : judgementWords("client", judged.problems);
     const { certificate, accepted, trustDomains } = judged;
+    const socket = visitor.socket as TLSSocket;
     const principal = principalOf({
       certificate,
       verified: accepted,
@@ -258,7 +254,9 @@ export class Intake {
     });
     if (words === undefined) {
       this.#enter(visitor, socket, principal, socket.alpnProtocol || undefined);
-    } else if (letsUnverifiedPass(tls.verify, context.nowMs)) {
+      const onCut = (): void => this.#options.counters.count("refused", "revoked");
+      watchRevocation(tls.revocation, certificate, visitor, onCut);
+    } else if (letsUnverifiedPass(tls.verify, this.#options.clock.now())) {
       if (this.#observed !== undefined) this.#observe(this.#observed, { visitor, judged, words });
       this.#enter(visitor, socket, principal, socket.alpnProtocol || undefined);
     } else {
@@ -266,6 +264,7 @@ export class Intake {
       this.#reportPeer("peer.refused", visitor, judged, words);
       this.#refuse(visitor, new AgentError("ERR_TLS_PEER_REFUSED", words));
     }
+    // a peer that was held back has given its slot free only now
     this.#beginHandshakes();
   }
 
@@ -390,9 +389,4 @@ export class Intake {
       ...certificateFields(judged.certificate),
     });
   }
-}
-
-function plainPrincipal(remote: string): Principal {
-  const refusal = "the connection is not encrypted";
-  return principalOf({ certificate: undefined, verified: false, refusal, remote });
 }

@@ -27,6 +27,7 @@ import { IntakeCounters } from "./intake-counters.ts";
 import { LiveTls } from "./live-tls.ts";
 import { errorCode } from "./node-error.ts";
 import type { ConnectionHandler } from "./peer-connection.ts";
+import type { PeerRevocation } from "./peer-revocation.ts";
 import type { MinVersion } from "./tls-policy.ts";
 import type { VerifyMode } from "./verify-mode.ts";
 
@@ -36,6 +37,8 @@ export type ListenerSecurity =
       readonly source: TlsMaterialSource;
       readonly verify: VerifyMode;
       readonly minVersion: MinVersion;
+      /** `undefined`: nobody is asked whether a certificate was revoked. */
+      readonly revocation?: PeerRevocation | undefined;
     }
   /** No TLS at all: every peer is unverified. Development only. */
   | { readonly kind: "insecure-plaintext" };
@@ -196,10 +199,11 @@ export class Listener implements Part {
     this.#live = live;
     const server = this.#makeTlsServer(live);
     live.onChange(() => server.setSecureContext(live.serverOptions()));
-    const { verify } = security;
+    const { verify, revocation } = security;
+    revocation?.staple.serve(server);
     return new Intake({
       ...rest,
-      tls: { server, verify, domains: () => live.domains, leaf: () => live.leaf },
+      tls: { server, verify, revocation, domains: () => live.domains, leaf: () => live.leaf },
     });
   }
 

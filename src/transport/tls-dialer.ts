@@ -29,8 +29,10 @@ import {
 } from "./node-error.ts";
 import { type JudgedPeer, judgeSocket, takePeerCertificate } from "./peer-certificates.ts";
 import type { PeerConnection } from "./peer-connection.ts";
+import type { PeerRevocation } from "./peer-revocation.ts";
 import { bypassesProxy, type ProxySettings } from "./proxy-settings.ts";
 import { openTunnel } from "./proxy-tunnel.ts";
+import { revokeServer, watchServer, watchStaple } from "./server-revoking.ts";
 import { Sessions } from "./sessions.ts";
 import { waitFor } from "./socket-events.ts";
 import type { MinVersion } from "./tls-policy.ts";
@@ -42,6 +44,8 @@ export type DialerSecurity =
       /** `insecure-skip-verify` takes any server: development, or `MICRO_TLS_INSECURE`. */
       readonly verify: "enforce" | "insecure-skip-verify";
       readonly minVersion: MinVersion;
+      /** `undefined`: nobody is asked whether a certificate was revoked. */
+      readonly revocation?: PeerRevocation | undefined;
     }
   /** No TLS at all. Development only. */
   | { readonly kind: "insecure-plaintext" };
@@ -186,7 +190,9 @@ export class TlsDialer implements Dialer, Disposable {
       // Our own verdict follows: Node's would hide what it saw, and its name check trusts the CN.
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
+      requestOCSP: this.#revocation !== undefined,
     });
+    const staple = watchStaple(socket);
     let certificate: Certificate | undefined;
     let early: Uint8Array | undefined;
     const keep = (ticket: Uint8Array): void => {
@@ -206,13 +212,14 @@ export class TlsDialer implements Dialer, Disposable {
     const { clock, time } = this.#options;
     const judgedAt = time?.peerTime() ?? { nowMs: clock.now() };
     const context = { ...judgedAt, role: "server", host: name } as const;
-    const judged = judgeSocket(
-      socket,
-      takePeerCertificate(socket),
-      context,
-      live.bundle,
-      session?.certificate,
-    );
+    const x509 = takePeerCertificate(socket);
+    const chain = judgeSocket(socket, x509, context, live.bundle, session?.certificate);
+    const shown = { socket, x509, staple: staple(), remote: whereOf(target) };
+    const judged = await revokeServer(this.#revocation, chain, shown);
+    if (signal.aborted) {
+      socket.destroy();
+      throw signal.reason;
+    }
     const connection = this.#admit(socket, target, judged);
     certificate = judged.certificate;
     if (early !== undefined) keep(early);
@@ -232,11 +239,18 @@ export class TlsDialer implements Dialer, Disposable {
     });
     const { certificate, accepted } = judged;
     const remote = whereOf(target);
+    if (accepted) watchServer(this.#revocation, certificate, socket, remote);
     return {
       socket,
       principal: principalOf({ certificate, verified: accepted, refusal, remote }),
       alpn: socket.alpnProtocol || undefined,
     };
+  }
+
+  get #revocation(): PeerRevocation | undefined {
+    const { security } = this.#options;
+    const asked = security.kind === "tls" && security.verify === "enforce";
+    return asked ? security.revocation : undefined;
   }
 
   #mustRefuse(): boolean {

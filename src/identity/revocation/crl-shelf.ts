@@ -26,6 +26,11 @@ export interface CrlInForce {
 export const MAX_SHELF_BYTES = 8 * 1024 * 1024;
 const MAX_CRLS = 32;
 
+export interface Shelved {
+  readonly crl: CrlInForce;
+  readonly changed: boolean;
+}
+
 export interface ShelfParts {
   readonly pool: IssuerPool;
   time(): TimeView;
@@ -36,6 +41,7 @@ export interface ShelfParts {
 export class CrlShelf {
   readonly #parts: ShelfParts;
   readonly #crls = new Map<string, CrlInForce>();
+  #queue: Promise<unknown> = Promise.resolve();
 
   constructor(parts: ShelfParts) {
     this.#parts = parts;
@@ -55,10 +61,14 @@ export class CrlShelf {
    * @returns what is in force then, and whether it is new.
    * @throws AgentError `ERR_REVOCATION_SOURCE`; what was in force stays.
    */
-  async put(
-    der: Uint8Array,
-    source: string,
-  ): Promise<{ readonly crl: CrlInForce; readonly changed: boolean }> {
+  put(der: Uint8Array, source: string): Promise<Shelved> {
+    // one after another: two big lists at once would need twice the memory
+    const turn = this.#queue.then(() => this.#put(der, source));
+    this.#queue = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #put(der: Uint8Array, source: string): Promise<Shelved> {
     const frame = openCrl(der);
     const issuer = this.#signerOf(frame);
     const key = `${issuer.key} ${frame.pointUrls.join(" ")}`;
@@ -68,11 +78,7 @@ export class CrlShelf {
     const serials = await readEntries(frame, this.#parts.breathe);
     this.#refuseSize(key, serials.bytes);
     const { thisUpdate, nextUpdate, number, pointUrls } = frame;
-    // the entries took a while: another copy may have come meanwhile
-    const late = this.#crls.get(key);
-    if (late !== old) this.#refuseStep(frame, late);
-    const copied = pointUrls.map((url) => `${url}`);
-    const crl = { source, issuer, thisUpdate, nextUpdate, number, pointUrls: copied, serials };
+    const crl = { source, issuer, thisUpdate, nextUpdate, number, pointUrls, serials };
     this.#crls.set(key, crl);
     return { crl, changed: true };
   }

@@ -1,0 +1,146 @@
+/**
+ * Asks OCSP responders (RFC 6960) about peers, verifies what they say and keeps it. A responder that
+ * fails rests for a while, so that a dead one delays one handshake and not every one.
+ */
+import { type BackoffPolicy, backoffMs } from "../base/backoff.ts";
+import { errorText } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Clock } from "../host/clock.ts";
+import type { Random } from "../host/random.ts";
+import { certificateFacts } from "../identity/revocation/certificate-facts.ts";
+import { freshnessOf } from "../identity/revocation/freshness.ts";
+import type { Issuer, IssuerPool } from "../identity/revocation/issuer-pool.ts";
+import type { OcspAnswers } from "../identity/revocation/ocsp-answers.ts";
+import { ocspRequest } from "../identity/revocation/ocsp-request.ts";
+import {
+  MAX_ANSWER_BYTES,
+  type OcspAnswer,
+  readOcspAnswer,
+} from "../identity/revocation/ocsp-response.ts";
+import { refusalCause, refusalFix, refuse } from "../identity/revocation/refusal.ts";
+import type { TimeView } from "../identity/time/time-view.ts";
+import type { Certificate } from "../identity/x509/certificate.ts";
+import type { HttpFetch } from "./http-fetch.ts";
+
+export interface OcspClientParts {
+  readonly http: HttpFetch;
+  readonly pool: IssuerPool;
+  readonly answers: OcspAnswers;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  time(): TimeView;
+  /** The configured responder; `undefined` asks the one that the certificate names. */
+  responder(): string | undefined;
+  timeoutMs(): number;
+}
+
+/** A verified answer and its bytes, which can be stapled. */
+export interface OcspReply {
+  readonly answer: OcspAnswer;
+  readonly der: Uint8Array;
+  readonly responder: string;
+}
+
+const REST: BackoffPolicy = { baseMs: 5_000, capMs: 300_000 };
+/** Questions under way at once. */
+const MAX_ASKING = 8;
+const MAX_RESPONDERS = 32;
+
+interface Resting {
+  readonly untilMs: number;
+  readonly failures: number;
+  readonly reason: string;
+}
+
+export class OcspClient implements Disposable {
+  readonly #parts: OcspClientParts;
+  readonly #asking = new Map<string, Promise<OcspReply | undefined>>();
+  readonly #resting = new Map<string, Resting>();
+  readonly #stop = new AbortController();
+
+  constructor(parts: OcspClientParts) {
+    this.#parts = parts;
+  }
+
+  /** Responders that failed last, with the reason. */
+  faults(): readonly { readonly responder: string; readonly reason: string }[] {
+    return [...this.#resting].map(([responder, { reason }]) => ({ responder, reason }));
+  }
+
+  /** Asks about a certificate whose chain is good; the answer is kept. Never rejects: `undefined` without one. */
+  ask(leaf: Certificate): Promise<OcspReply | undefined> {
+    const { fingerprint } = leaf.summary;
+    const pending = this.#asking.get(fingerprint);
+    if (pending !== undefined) return pending;
+    if (this.#asking.size >= MAX_ASKING) return Promise.resolve(undefined);
+    const asked = this.#ask(leaf).finally(() => this.#asking.delete(fingerprint));
+    this.#asking.set(fingerprint, asked);
+    return asked;
+  }
+
+  [Symbol.dispose](): void {
+    this.#stop.abort(new Error("stopped"));
+  }
+
+  async #ask(leaf: Certificate): Promise<OcspReply | undefined> {
+    const issuer = this.#parts.pool.of(leaf);
+    if (issuer === undefined) return undefined;
+    const configured = this.#parts.responder();
+    const urls = configured === undefined ? certificateFacts(leaf.x509.raw).ocspUrls : [configured];
+    for (const url of urls) {
+      const resting = this.#resting.get(url);
+      if (resting !== undefined && resting.untilMs > this.#parts.clock.monotonicMs()) continue;
+      const reply = await this.#askOne(url, leaf, issuer);
+      if (reply !== undefined) return reply;
+    }
+    return undefined;
+  }
+
+  async #askOne(url: string, leaf: Certificate, issuer: Issuer): Promise<OcspReply | undefined> {
+    const { http, answers, time, timeoutMs } = this.#parts;
+    const facts = certificateFacts(leaf.x509.raw);
+    const body = ocspRequest(facts, issuer.facts);
+    try {
+      const reply = await http.fetch(
+        {
+          url,
+          post: { contentType: "application/ocsp-request", body },
+          maxBytes: MAX_ANSWER_BYTES,
+          timeoutMs: timeoutMs(),
+        },
+        this.#stop.signal,
+      );
+      if (reply.kind === "unchanged") throw refuse("fetch", "the responder answers HTTP 304");
+      const view = time();
+      const answer = readOcspAnswer(reply.bytes, facts, issuer, view.nowMs);
+      const freshness = freshnessOf(answer, view);
+      if (freshness.state === "stale" && answer.status !== "revoked") {
+        throw refuse("expired", `the responder's answer is ${freshness.words}`);
+      }
+      answers.put(leaf.summary.fingerprint, { ...answer, source: url });
+      this.#resting.delete(url);
+      return { answer, der: reply.bytes, responder: url };
+    } catch (error) {
+      if (!this.#stop.signal.aborted) this.#rest(url, error);
+      return undefined;
+    }
+  }
+
+  /** Told when the resting begins or its reason changes. */
+  #rest(url: string, error: unknown): void {
+    const { clock, random, log } = this.#parts;
+    const before = this.#resting.get(url);
+    const failures = (before?.failures ?? 0) + 1;
+    const waitMs = Math.max(1_000, backoffMs(REST, failures, random.draw()));
+    const reason = errorText(error);
+    const [oldest] = this.#resting.keys();
+    if (this.#resting.size >= MAX_RESPONDERS && oldest !== undefined) this.#resting.delete(oldest);
+    this.#resting.set(url, { untilMs: clock.monotonicMs() + waitMs, failures, reason });
+    if (before?.reason === reason) return;
+    const cause = refusalCause(error);
+    const failed = cause === "fetch" || cause === "responder";
+    const event = failed ? "revocation.source.failed" : "revocation.source.refused";
+    log.emit(event, { source: url, cause, reason, fix: refusalFix(cause) });
+  }
+}

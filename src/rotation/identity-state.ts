@@ -8,7 +8,7 @@
  * | `ACTIVE` | A probe peer accepted it and probation is over. | a new generation |
  * | `ROLLED_BACK` | A newer generation failed; this one is in force again. The newer is kept, marked bad, with its reasons. | the next installation |
  */
-import type { Generation, MarkReason } from "../identity/store/generation.ts";
+import type { Generation } from "../identity/store/generation.ts";
 
 export type IdentityState = "ACTIVE" | "TRIALLED" | "UNPROVEN" | "ROLLED_BACK";
 
@@ -46,11 +46,11 @@ export function takenBack(
   history: readonly Generation[],
 ): Generation | undefined {
   return history
-    .filter(({ number, mark }) => number > current.number && mark === "bad")
-    .filter(({ reasons }) => reasons.some(isTakenBack))
+    .filter((generation) => generation.number > current.number && wasTakenBack(generation))
     .toSorted((a, b) => b.number - a.number)[0];
 }
 
-function isTakenBack({ code }: MarkReason): boolean {
-  return TAKEN_BACK.has(code);
+/** Bad because it failed in force; one that was only given up before (a full disk) may come again. */
+export function wasTakenBack({ mark, reasons }: Generation): boolean {
+  return mark === "bad" && reasons.some(({ code }) => TAKEN_BACK.has(code));
 }

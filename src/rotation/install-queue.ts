@@ -6,12 +6,17 @@ import { AgentError } from "../base/errors.ts";
 
 export class InstallQueue {
   #tail: Promise<unknown> = Promise.resolve();
+  /** Running and waiting. */
+  #open = 0;
   /** Ends the wait of the one that waits to install. */
   #supersede: (() => void) | undefined;
 
   /** Runs `task` when everything before it is done. */
   run<T>(task: () => Promise<T>): Promise<T> {
-    const turn = this.#tail.then(task);
+    this.#open += 1;
+    const turn = this.#tail.then(task).finally(() => {
+      this.#open -= 1;
+    });
     // Its failure is its caller's; the next one runs all the same.
     this.#tail = turn.catch(() => undefined);
     return turn;
@@ -19,6 +24,7 @@ export class InstallQueue {
 
   /** As {@link run}; rejects with `ERR_CERT_SUPERSEDED` when a newer one comes before its turn. */
   runNewest<T>(task: () => Promise<T>): Promise<T> {
+    if (this.#open === 0) return this.run(task);
     this.#supersede?.();
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     let superseded = false;

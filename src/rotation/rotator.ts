@@ -16,7 +16,7 @@ import type { CandidateReport, Reason } from "../identity/validator/candidate-re
 import { CandidateJudge, type IdentityContent, type Judged } from "./candidate-judge.ts";
 import { CandidateRefused } from "./candidate-refused.ts";
 import { FallBack } from "./fall-back.ts";
-import { FALL_BACK_CODES } from "./identity-state.ts";
+import { FALL_BACK_CODES, wasTakenBack } from "./identity-state.ts";
 import { InstallQueue } from "./install-queue.ts";
 import { DEFAULT_PROBATION, type Look, Probation, type ProbationEnd } from "./probation.ts";
 import { resumeSteps } from "./resume.ts";
@@ -206,9 +206,7 @@ export class Rotator implements Part {
         ]);
       }
       const judged = await this.#judge.judge(content);
-      const bad = store
-        .history()
-        .find(({ mark, digest }) => mark === "bad" && digest === judged.digest);
+      const bad = store.history().find((old) => old.digest === judged.digest && wasTakenBack(old));
       if (bad !== undefined && !force) throw new CandidateRefused([knownBad(bad)]);
       return judged;
     } catch (error) {

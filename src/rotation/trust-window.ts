@@ -70,7 +70,7 @@ export class TrustWindow implements Disposable {
       const words = `an overlap of ${lengthMs} ms is not between 1 ms and ${MAX_OVERLAP_MS} ms`;
       throw new AgentError("ERR_CERT_INVALID", words);
     }
-    const { store, time, log } = this.#ports;
+    const { time, log } = this.#ports;
     const { bundlePem, overlap } = overlapOf(oldPem, newPem, time().nowMs, lengthMs);
     if (overlap.leaving.length === 0) return { bundlePem, undo: async () => undefined };
     const before = this.#overlap;

@@ -8,6 +8,7 @@ import { systemClock } from "../host/clock.ts";
 import { endProcess } from "../host/end-process.ts";
 import { keepAlive } from "../host/keep-alive.ts";
 import { systemRandom } from "../host/random.ts";
+import { keepSmallBuffers } from "../host/small-buffers.ts";
 import { COMMANDS } from "./command-table.ts";
 import { runCommandLine } from "./dispatch.ts";
 import type { Output, Terminal } from "./terminal.ts";
@@ -69,6 +70,7 @@ const terminal: Terminal = {
 };
 
 async function main(): Promise<void> {
+  keepSmallBuffers();
   // A command waits by the clock, whose timers keep no process alive: without this, waiting for a
   // second try would look to Node like having nothing left to do.
   using _waiting = keepAlive();

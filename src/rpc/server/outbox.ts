@@ -10,8 +10,11 @@ import type { Socket } from "node:net";
 import type { Clock } from "../../host/clock.ts";
 import { SOCKET_BYTES } from "./server-limits.ts";
 
-/** Bytes per write, when there is more. At 64 KiB in 30 s a peer that takes 2 KiB/s is not cut off. */
-const PIECE_BYTES = 64 * 1024;
+/**
+ * Bytes per write, when there is more: two TLS records. What is written lies in memory twice, in clear
+ * and encrypted, until the peer takes it. At 32 KiB in 30 s a peer that takes 2 KiB/s is not cut off.
+ */
+const PIECE_BYTES = 32 * 1024;
 
 export class Outbox {
   readonly #socket: Socket;

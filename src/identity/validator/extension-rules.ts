@@ -6,7 +6,7 @@
 import type { Certificate } from "../x509/certificate.ts";
 import { DER_TAG, readElements, readOne } from "../x509/der.ts";
 import { dnsConstraints, isEmptyConstraints } from "./name-constraints.ts";
-import { extension, OID, type RawFields } from "./raw-fields.ts";
+import { extension, hasUnnamedCurve, OID, type RawFields } from "./raw-fields.ts";
 
 /** Where a certificate stands in its chain. */
 export type Place = "leaf" | "intermediate" | "root";
@@ -43,6 +43,14 @@ const AUTHORITIES: readonly Place[] = ["intermediate", "root"];
 const BELOW_ROOT: readonly Place[] = ["leaf", "intermediate"];
 
 export const EXTENSION_RULES: readonly ExtensionRule[] = [
+  {
+    code: "weak-key",
+    places: EVERYWHERE,
+    profile: false,
+    fix: "make the key anew with a named curve, P-256",
+    fault: ({ raw }) =>
+      hasUnnamedCurve(raw) ? "has a key that spells out its curve instead of naming it" : undefined,
+  },
   {
     code: "serial",
     places: BELOW_ROOT,

@@ -35,6 +35,20 @@ export class Issuers {
     return found;
   }
 
+  /** Those whose key made the signature although they may not, by usage or key identifier; to explain. */
+  barred(child: Certificate): readonly Certificate[] {
+    return this.#pool.filter(({ x509, publicKey, summary }) => {
+      if (summary.subject !== child.summary.issuer || this.#signatures <= 0) return false;
+      try {
+        if (child.x509.checkIssued(x509)) return false;
+        this.#signatures -= 1;
+        return child.x509.verify(publicKey);
+      } catch {
+        return false;
+      }
+    });
+  }
+
   #signed(child: Certificate, issuer: Certificate): boolean {
     try {
       if (!child.x509.checkIssued(issuer.x509) || this.#signatures <= 0) return false;

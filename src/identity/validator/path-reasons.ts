@@ -7,7 +7,7 @@ import { formatMoment, formatSpan } from "../span-words.ts";
 import type { Certificate } from "../x509/certificate.ts";
 import type { CandidateRole, Reason } from "./candidate-report.ts";
 import { EXTENSION_RULES, type Place } from "./extension-rules.ts";
-import type { IssuerPath } from "./issuer-paths.ts";
+import type { IssuerPath, Issuers } from "./issuer-paths.ts";
 import { excludedWildcard } from "./name-constraints.ts";
 import { readRawFields } from "./raw-fields.ts";
 
@@ -69,6 +69,19 @@ export function authorityFindings(path: IssuerPath, checks: PathChecks): PathFin
     warnings.push(...ruled.warnings);
   }
   return { reasons: unique(reasons), warnings };
+}
+
+/** Why a chain breaks off at an authority that is there: it made the signature, but may not. */
+export function barredReasons(chain: readonly Certificate[], issuers: Issuers): Reason[] {
+  return chain.flatMap((child) =>
+    issuers.barred(child).flatMap((authority) => {
+      const { reasons } = ruleFindings(authority, "intermediate", false);
+      if (reasons.length > 0) return reasons;
+      const words = `signed "${child.summary.subject}", which names another key identifier`;
+      const fix = "issue it with the key identifier that its authority has";
+      return [authorityReason(authority, "key-identifier", words, fix)];
+    }),
+  );
 }
 
 /** A problem of the leaf as a reason against it. */

@@ -50,6 +50,7 @@ export const OID = {
   authorityAccess: "1.3.6.1.5.5.7.1.1",
 } as const;
 
+const EC_KEY = "1.2.840.10045.2.1";
 const VERSION = 0xa0;
 const EXTENSIONS = 0xa3;
 
@@ -78,6 +79,13 @@ export function readRawFields({ x509 }: Pick<Certificate, "x509">): RawFields {
 /** The extension of that kind, if there is one. */
 export function extension({ extensions }: RawFields, oid: string) {
   return extensions.find((each) => each.oid === oid);
+}
+
+/** Whether an EC key spells out its curve instead of naming it (RFC 5480 section 2.1.1 forbids it). */
+export function hasUnnamedCurve({ fields }: RawFields): boolean {
+  const [algorithm] = readElements(fields[FIELD.publicKey]?.content ?? new Uint8Array());
+  const [kind, parameters] = readElements(algorithm?.content ?? new Uint8Array());
+  return formatOid(kind?.content ?? new Uint8Array()) === EC_KEY && parameters?.tag !== DER_TAG.oid;
 }
 
 function readExtensions(content: Uint8Array): RawExtension[] {

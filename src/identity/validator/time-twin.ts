@@ -1,7 +1,7 @@
 /**
  * Lets OpenSSL judge a chain at another moment than the machine's clock shows, for which Node has no
  * option. Every certificate gets a twin that is the same in everything but dates, keys and signatures:
- * valid for ever if the original is valid at the chosen moment, never otherwise; with a key of ours in
+ * for ever valid, over or to come, as the original is at the chosen moment; with a key of ours in
  * place of each key, and signed by the twin of whoever signed the original (by nobody's key if nobody
  * here did). OpenSSL then builds and judges the chain of twins exactly as the original, dates apart.
  *
@@ -26,9 +26,12 @@ export interface TwinRequest {
   readonly at: TwinMoment;
 }
 
-/** OpenSSL reads these two as 1950 and 9999, whatever the clock: RFC 5280 section 4.1.2.5. */
-const ALWAYS = validity("500101000000Z", "99991231235959Z");
-const NEVER = validity("500101000000Z", "500102000000Z");
+/** Good, over and to come by any clock: from 1950 (UTCTime) to 9999 (RFC 5280 section 4.1.2.5). */
+const VALIDITY = {
+  always: validity("500101000000Z", "99991231235959Z"),
+  over: validity("500101000000Z", "500102000000Z"),
+  toCome: validity("99991230235959Z", "99991231235959Z"),
+} as const;
 /** ecdsa-with-SHA256, RFC 5758 section 3.2. */
 const SIGNATURE_ALGORITHM = Buffer.from("300a06082a8648ce3d040302", "hex");
 
@@ -78,10 +81,9 @@ function rebuild(
   at: TwinMoment,
 ): Uint8Array {
   const { version, fields } = readRawFields(certificate);
-  const valid = at === "any" || isValidAt(certificate, at);
   const replaced: Readonly<Record<number, Uint8Array>> = {
     [FIELD.signature]: SIGNATURE_ALGORITHM,
-    [FIELD.validity]: valid ? ALWAYS : NEVER,
+    [FIELD.validity]: VALIDITY[stateAt(certificate, at)],
     [FIELD.publicKey]: createPublicKey(key).export({ type: "spki", format: "der" }),
   };
   const tbs = element(0x30, [
@@ -92,8 +94,10 @@ function rebuild(
   return element(0x30, [tbs, SIGNATURE_ALGORITHM, signature]);
 }
 
-function isValidAt({ summary }: Certificate, atMs: number): boolean {
-  return summary.notBefore <= atMs && atMs <= summary.notAfter;
+function stateAt({ summary }: Certificate, at: TwinMoment): keyof typeof VALIDITY {
+  if (at === "any") return "always";
+  if (at > summary.notAfter) return "over";
+  return at < summary.notBefore ? "toCome" : "always";
 }
 
 function newKey(): KeyObject {

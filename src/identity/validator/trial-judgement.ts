@@ -57,7 +57,7 @@ export async function trialReasons(given: TrialCase, trial: HandshakeTrial): Pro
   }
   const codes = badCodes(outcome, roles);
   const forbidden = codes.filter((code) => !isTolerated(code, given));
-  const reasons = forbidden.map((code) => problemReason(problemOf(code)));
+  const reasons = forbidden.map(verdictReason);
   const aboutDates = codes.some((code) => code === EARLY || code === LATE);
   if (aboutDates && crlsPem.length > 0) {
     reasons.push({
@@ -120,7 +120,12 @@ async function twinReasons(
 ): Promise<Reason[]> {
   const outcome = await trial.run(timeTwin({ sent, bundle, issuers, at }));
   if (outcome.kind === "failed") return [failureReason(outcome)];
-  return badCodes(outcome, roles).map((code) => problemReason(problemOf(code)));
+  return badCodes(outcome, roles).map(verdictReason);
+}
+
+function verdictReason(code: string): Reason {
+  const reason = problemReason(problemOf(code));
+  return code === "CERT_REVOKED" ? { ...reason, code: "revoked" } : reason;
 }
 
 function failureReason({ step, cause }: TrialOutcome & { readonly kind: "failed" }): Reason {

@@ -26,6 +26,7 @@ import {
 import { findPaths, type IssuerPath, Issuers } from "./issuer-paths.ts";
 import {
   authorityFindings,
+  barredReasons,
   leafFindings,
   type PathChecks,
   type PathFindings,
@@ -45,6 +46,8 @@ const BOTH: readonly CandidateRole[] = ["server", "client"];
 const MAX_INTERMEDIATES = 8;
 /** Ways of issuers that are tried; each costs a handshake or two. */
 const MAX_TRIALS = 4;
+
+const STRANGER = "unknown-authority";
 
 /** One way of issuers with everything found about it. */
 interface Judged extends PathFindings {
@@ -135,10 +138,13 @@ async function judgeWays(
   }
   if (best !== undefined) return best;
   const sent = [leaf, ...others] as const;
+  const barred = barredReasons(sent, given.issuers);
+  const broken = explainChain(leaf, others, given.bundle, checks.atMs).map(problemReason);
   return {
     sent,
     verdicts: await trialReasons({ ...given, sent }, trial),
-    reasons: explainChain(leaf, others, given.bundle, checks.atMs).map(problemReason),
+    // An authority that may not sign looks like a stranger of the same name; it is not.
+    reasons: [...barred, ...broken.filter(({ code }) => barred.length === 0 || code !== STRANGER)],
     warnings: [],
   };
 }

@@ -21,6 +21,8 @@ import {
 } from "node:fs/promises";
 
 export interface StateDisk {
+  /** Whose files are made: the effective user id. */
+  readonly user: number;
   /** What is at `path` itself; a symbolic link is not followed. `undefined` when nothing is. */
   look(path: string): Promise<DiskEntry | undefined>;
   /** Names in a directory, sorted. */
@@ -66,6 +68,9 @@ export interface DiskEntry {
 }
 
 export const systemStateDisk: StateDisk = {
+  get user() {
+    return process.geteuid?.() ?? 0;
+  },
   async look(path) {
     try {
       const found = await lstat(path, { bigint: true });

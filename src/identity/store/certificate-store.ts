@@ -75,7 +75,8 @@ export interface CertificateStore extends AsyncDisposable {
 
   /**
    * Factory reset: removes every key, certificate and note, and begins a new epoch. Power lost half
-   * way: the next opening finishes it. What was removed may still be read from the flash chip by force;
+   * way, or an error of the disk: the next change, retry or opening finishes it; from the moment that
+   * it is decided the store is empty. What was removed may still be read from the flash chip by force;
    * only the end of the sealing key destroys it for certain.
    */
   reset(): Promise<void>;

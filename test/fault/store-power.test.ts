@@ -1,0 +1,305 @@
+/**
+ * Power lost after every step of every operation of the store: what the next start finds is the state
+ * before or the state after, whole; and after the acknowledgement it is the state after. The same
+ * matrix must catch writers that leave out one of the steps.
+ */
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import type { CertificateStore } from "#src/identity/store/certificate-store.ts";
+import { openChecked, sealChecked } from "#src/identity/store/checked-file.ts";
+import type { GenerationContent } from "#src/identity/store/generation.ts";
+import { STATE_FORMAT } from "#src/identity/store/state-record.ts";
+import { FULL } from "../fakes/needs.ts";
+import { type PowerDisk, STORE_DIR } from "../fakes/power-disk.ts";
+import { type MatrixResult, powerMatrix, type Subject } from "../fakes/power-matrix.ts";
+import { contentsOf, keyReference, openStore, storeContents } from "../fakes/store.ts";
+
+const [first, second, third, fourth, last] = await storeContents(5);
+if (!first || !second || !third || !fourth || !last) throw new Error("five contents");
+const afterwards: GenerationContent = last;
+const BAD = [{ code: "probe", words: "the broker refused it" }];
+const text = (value: string): Uint8Array => new TextEncoder().encode(value);
+
+type Step = (store: CertificateStore) => Promise<unknown>;
+
+const nothing: Step = async () => undefined;
+const install =
+  (content: GenerationContent): Step =>
+  async (store) => {
+    await store.stage(content);
+    await store.commit();
+  };
+const both =
+  (...steps: readonly Step[]): Step =>
+  async (store) => {
+    for (const step of steps) await step(store);
+  };
+
+interface Row {
+  readonly name: string;
+  readonly before: Step;
+  readonly run: Step;
+  readonly why: string;
+}
+
+const OPERATIONS: readonly Row[] = [
+  {
+    name: "first stage",
+    before: nothing,
+    run: (store) => store.stage(first),
+    why: "a device that is provisioned and unplugged at once comes up empty or with the generation",
+  },
+  {
+    name: "stage",
+    before: install(first),
+    run: (store) => store.stage(second),
+    why: "tools that wrote certificate, then key, left pairs that do not match",
+  },
+  {
+    name: "stage over a next",
+    before: both(install(first), (store) => store.stage(second)),
+    run: (store) => store.stage(third),
+    why: "the next that is replaced must not take the new one with it",
+  },
+  {
+    name: "commit",
+    before: both(install(first), install(second), (store) => store.stage(third)),
+    run: (store) => store.commit(),
+    why: "the oldest generation goes only when the newest is durable",
+  },
+  {
+    name: "mark as trialled",
+    before: install(first),
+    run: (store) => store.mark(1, "trialled"),
+    why: "a mark overwrites a slot in place; a torn page must not take the record along",
+  },
+  {
+    name: "fall back",
+    before: both(install(first), install(second)),
+    run: (store) => store.fallBack(BAD),
+    why: "the bad generation must not come back after the power does",
+  },
+  {
+    name: "discard next",
+    before: both(install(first), (store) => store.stage(second)),
+    run: (store) => store.discardNext(BAD),
+    why: "given up is given up",
+  },
+  {
+    name: "the fourth bad one",
+    before: both(
+      install(first),
+      ...[second, third, fourth].map(
+        (content): Step =>
+          both(
+            (store) => store.stage(content),
+            (store) => store.discardNext(BAD),
+          ),
+      ),
+      (store) => store.stage(second),
+    ),
+    run: (store) => store.discardNext(BAD),
+    why: "the oldest bad one is removed to keep the store small",
+  },
+  {
+    name: "keep a key",
+    before: install(first),
+    run: (store) => store.keepKey("renewal", keyReference()),
+    why: "a request is under way for this key: lost, the answer is worthless",
+  },
+  {
+    name: "drop a key",
+    before: both(install(first), (store) => store.keepKey("renewal", keyReference())),
+    run: (store) => store.dropKey("renewal"),
+    why: "a key that was dropped does not come back",
+  },
+  {
+    name: "write a note",
+    before: both(install(first), (store) => store.writeNote("floor", text("old"))),
+    run: (store) => store.writeNote("floor", text("new ".repeat(3000))),
+    why: "zero-length state files after a power cut have locked devices out",
+  },
+  {
+    name: "drop a note",
+    before: both(install(first), (store) => store.writeNote("floor", text("old"))),
+    run: (store) => store.dropNote("floor"),
+    why: "gone, or there as it was",
+  },
+  {
+    name: "reset",
+    before: both(
+      install(first),
+      install(second),
+      (store) => store.writeNote("floor", text("old")),
+      (store) => store.keepKey("renewal", keyReference()),
+    ),
+    run: (store) => store.reset(),
+    why: "half a reset would leave an identity without its notes, or the reverse",
+  },
+];
+
+function subject({ before, run }: Row): Subject {
+  let seed = 10;
+  return {
+    prepare: async (disk) => {
+      const { store } = await openStore(disk);
+      await before(store);
+      await store[Symbol.asyncDispose]();
+    },
+    operate: async (disk) => {
+      const { store } = await openStore(disk, {}, 2);
+      await run(store);
+      await store[Symbol.asyncDispose]();
+    },
+    start: async (disk) => void (await openStore(disk, {}, 3)),
+    view: async (disk) => {
+      seed += 1;
+      const { store } = await openStore(disk, {}, seed);
+      const found = await contentsOf(store, ["floor"]);
+      // It is not only there, it works: another rotation goes through.
+      await store.stage(afterwards);
+      await store.commit();
+      await store[Symbol.asyncDispose]();
+      return found;
+    },
+  };
+}
+
+let points = 0;
+let worlds = 0;
+function counted(result: MatrixResult): MatrixResult {
+  points += result.points;
+  worlds += result.worlds;
+  return result;
+}
+
+suite("power lost after every step of the store", () => {
+  for (const row of OPERATIONS) {
+    test(`${row.name}: ${row.why}`, async () => {
+      const result = counted(await powerMatrix(subject(row), FULL));
+      assert.deepEqual(result.violations.slice(0, 5), []);
+      assert.ok(result.points > 3, `only ${result.points} points`);
+    });
+  }
+
+  test("the first start of all: nothing was acknowledged, so an empty store is right", async () => {
+    const view = async (disk: PowerDisk): Promise<string> => {
+      const { store } = await openStore(disk, {}, 5);
+      return contentsOf(store);
+    };
+    const operate = async (disk: PowerDisk): Promise<void> => void (await openStore(disk));
+    const result = counted(await powerMatrix({ prepare: async () => undefined, operate, view }));
+    assert.deepEqual(result.violations.slice(0, 5), []);
+    assert.ok(result.points > 8, `only ${result.points} points`);
+  });
+
+  test("a start that heals a damaged slot loses nothing when the power goes again", async () => {
+    const row = OPERATIONS[3];
+    assert.ok(row);
+    const prepare = async (disk: PowerDisk): Promise<void> => {
+      await subject(row).prepare(disk);
+      const path = `${STORE_DIR}/state-0`;
+      disk.plant(path, disk.bytesOf(path).fill(0));
+    };
+    const operate = async (disk: PowerDisk): Promise<void> => void (await openStore(disk));
+    const result = counted(await powerMatrix({ ...subject(row), prepare, operate }, true));
+    assert.deepEqual(result.violations.slice(0, 5), []);
+  });
+
+  test("an older format is lifted, and a power cut meanwhile leaves one that can be", async () => {
+    const row = OPERATIONS[3];
+    assert.ok(row);
+    const upgrades = { 1: (payload: unknown) => payload };
+    const format = { version: 2, upgrades };
+    const view = async (disk: PowerDisk): Promise<string> => {
+      const { store } = await openStore(disk, { format }, 5);
+      return contentsOf(store);
+    };
+    const operate = async (disk: PowerDisk): Promise<void> => {
+      await openStore(disk, { format });
+    };
+    const prepare = subject(row).prepare;
+    const result = counted(await powerMatrix({ prepare, operate, view }, true));
+    assert.deepEqual(result.violations.slice(0, 5), []);
+    assert.equal(STATE_FORMAT.version, 1, "then this test starts from an older version indeed");
+  });
+
+  test("counted", (t) => {
+    t.diagnostic(`${points} points of power loss, ${worlds} disks opened, nothing lost`);
+    assert.ok(points > 150 && worlds > 7 * 150, `${points} points, ${worlds} worlds`);
+  });
+});
+
+/** Writers as they are found in the field; each must be caught. */
+const CARELESS: readonly {
+  readonly name: string;
+  readonly why: string;
+  readonly write: (disk: PowerDisk, bytes: Uint8Array) => Promise<void>;
+}[] = [
+  {
+    name: "overwrites in place",
+    why: "renewal tools do: a cut in the middle leaves half a certificate",
+    write: async (disk, bytes) => {
+      await using file = await disk.open(`${STORE_DIR}/current`);
+      await file.write(bytes, 0);
+      await file.sync();
+    },
+  },
+  {
+    name: "renames without syncing the file",
+    why: "the name arrives before the bytes: an empty file",
+    write: async (disk, bytes) => {
+      await using file = await disk.create(`${STORE_DIR}/new`);
+      await file.write(bytes, 0);
+      await disk.rename(`${STORE_DIR}/new`, `${STORE_DIR}/current`);
+      await disk.syncDirectory(STORE_DIR);
+    },
+  },
+  {
+    name: "renames without syncing the directory",
+    why: "acknowledged, and the old one is back after the cut",
+    write: async (disk, bytes) => {
+      await using file = await disk.create(`${STORE_DIR}/new`);
+      await file.write(bytes, 0);
+      await file.sync();
+      await disk.rename(`${STORE_DIR}/new`, `${STORE_DIR}/current`);
+    },
+  },
+  {
+    name: "removes the old one first",
+    why: "between the two there is none",
+    write: async (disk, bytes) => {
+      await using file = await disk.create(`${STORE_DIR}/new`);
+      await file.write(bytes, 0);
+      await file.sync();
+      await disk.remove(`${STORE_DIR}/current`);
+      await disk.syncDirectory(STORE_DIR);
+      await disk.rename(`${STORE_DIR}/new`, `${STORE_DIR}/current`);
+      await disk.syncDirectory(STORE_DIR);
+    },
+  },
+];
+
+suite("the same matrix catches a writer that", () => {
+  // Larger than a page, so that a write can be torn.
+  const seal = (letter: string): Uint8Array => sealChecked("note", 1, text(letter.repeat(9000)));
+  for (const { name, why, write } of CARELESS) {
+    test(`${name}: ${why}`, async () => {
+      const path = `${STORE_DIR}/current`;
+      const result = await powerMatrix({
+        prepare: async (disk) => {
+          await disk.makeDirectory(STORE_DIR);
+          await disk.syncDirectory("/state");
+          disk.plant(path, seal("a"));
+        },
+        operate: (disk) => write(disk, seal("b")),
+        view: async (disk) => {
+          const opened = openChecked("note", await disk.read(path, 1e6));
+          if (opened === undefined) throw new Error("not whole");
+          return String.fromCharCode(opened.payload[0] ?? 0);
+        },
+      });
+      assert.notDeepEqual(result.violations.slice(0, 5), []);
+    });
+  }
+});

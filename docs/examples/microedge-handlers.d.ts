@@ -98,7 +98,7 @@ export interface CodecLimits {
   readonly maxKeys?: number;
   readonly minNumber?: number;
   readonly maxNumber?: number;
-  /** Time for one body, in one direction. Default 100, at most 1,000. */
+  /** Time for one body, in one direction. Default 250, at most 2,000. */
   readonly maxMs?: number;
 }
 

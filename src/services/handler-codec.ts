@@ -5,7 +5,7 @@
 import { AgentError, isAgentError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { nearest } from "../base/nearest.ts";
-import { type TimeBox, TimeBoxOver } from "../host/time-box.ts";
+import type { TimeBox } from "../host/time-box.ts";
 import { HandlerError } from "../rpc/server/handler-error.ts";
 import type { Codec } from "../wire/codec/codec.ts";
 import { customCodec } from "../wire/codec/custom-codec.ts";
@@ -48,7 +48,6 @@ export function codecOf(definition: unknown, surroundings: CodecSurroundings): C
       limits: customLimits(given["limits"], maxBodyBytes),
       maxText: maxBodyBytes,
       timeBox,
-      isOver: (thrown) => thrown instanceof TimeBoxOver,
       blamesBody,
       nowMs,
       onFault: ({ direction, kind, reason, failures }) =>

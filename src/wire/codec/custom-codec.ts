@@ -45,10 +45,8 @@ export interface CustomCodecParts {
   readonly limits: CustomLimits;
   /** UTF-16 units and bytes of all strings of one value together. */
   readonly maxText: number;
-  /** See `host/time-box.ts`. */
+  /** See `host/time-box.ts`; what is given to it here never throws, so that whatever it throws means: ended. */
   readonly timeBox: <T>(limitMs: number, work: () => T) => T;
-  /** Whether what `timeBox` threw says that it ended the work. */
-  readonly isOver: (thrown: unknown) => boolean;
   /** What a thrown error says about the body; `undefined`: it says nothing, the codec has failed. */
   readonly blamesBody: (thrown: unknown) => string | undefined;
   /** Monotonic milliseconds. */
@@ -78,6 +76,16 @@ class Garbage {
   constructor(reason: string) {
     this.reason = reason;
   }
+}
+
+/** What came of one attempt at the codec's work, in values of ours only. */
+type Outcome<T> = { readonly value: T } | Verdict;
+
+interface Verdict {
+  readonly kind: Exclude<CodecFault["kind"], "hung"> | "bad body";
+  /** Below the body, of a bad one. */
+  readonly path: string;
+  readonly reason: string;
 }
 
 export function customCodec(parts: CustomCodecParts): Codec {
@@ -169,46 +177,53 @@ class CustomCodec implements Codec {
         { fields: { limit: "codec", retry_after_ms: Math.ceil(restMs) } },
       );
     }
+    let outcome: Outcome<T>;
     try {
-      return timeBox(limits.maxMs, work);
-    } catch (thrown) {
-      throw this.#judge(direction, thrown);
-    }
-  }
-
-  /** Who is to blame for what was thrown, as an error for the peer. */
-  #judge(direction: CodecFault["direction"], thrown: unknown): AgentError {
-    const { isOver, limits, nowMs } = this.#parts;
-    if (isOver(thrown)) {
+      outcome = timeBox(limits.maxMs, () => this.#attempt(direction, work));
+    } catch {
       const failed = this.#failed(direction, "hung", `not done within ${limits.maxMs} ms`);
       this.#noteHang(nowMs());
-      return failed;
+      throw failed;
     }
-    if (thrown instanceof NotPlain) {
-      return this.#failed(direction, "garbage", `value${thrown.path} is ${thrown.reason}`);
-    }
-    if (thrown instanceof Garbage) return this.#failed(direction, "garbage", thrown.reason);
-    const reading = direction === "read";
-    if (thrown instanceof FieldFault) {
-      if (reading) return bodyError(this.contentType, thrown.path, thrown.reason);
-      return this.#failed(direction, "beyond limits", `value${thrown.path}: ${thrown.reason}`);
-    }
-    if (thrown instanceof Refused) {
-      if (reading) return bodyError(this.contentType, "", printable(thrown.reason));
-      return this.#failed(direction, "beyond limits", `checkWrite: ${thrown.reason}`);
-    }
-    const blame = reading ? this.#blamed(thrown) : undefined;
-    if (blame !== undefined) return bodyError(this.contentType, "", printable(blame));
-    return this.#failed(direction, "threw", textOf(thrown));
+    if ("value" in outcome) return outcome.value;
+    const { kind, path, reason } = outcome;
+    if (kind === "bad body") throw bodyError(this.contentType, path, reason);
+    throw this.#failed(direction, kind, reason);
   }
 
-  /** A thrown object may have getters of its own, which throw or hang. */
-  #blamed(thrown: unknown): string | undefined {
+  /**
+   * Never throws. What was thrown is judged here, within the box: to ask it anything, even what it is an
+   * instance of, may run code of its own.
+   */
+  #attempt<T>(direction: CodecFault["direction"], work: () => T): Outcome<T> {
     try {
-      return this.#parts.timeBox(this.#parts.limits.maxMs, () => this.#parts.blamesBody(thrown));
-    } catch {
-      return undefined;
+      return { value: work() };
+    } catch (thrown) {
+      try {
+        return this.#judge(direction === "read", thrown);
+      } catch {
+        return { kind: "threw", path: "", reason: "an object that throws when it is looked at" };
+      }
     }
+  }
+
+  /** Who is to blame for what was thrown. */
+  #judge(reading: boolean, thrown: unknown): Verdict {
+    if (thrown instanceof NotPlain) {
+      return { kind: "garbage", path: "", reason: `value${thrown.path} is ${thrown.reason}` };
+    }
+    if (thrown instanceof Garbage) return { kind: "garbage", path: "", reason: thrown.reason };
+    if (thrown instanceof FieldFault) {
+      if (reading) return { kind: "bad body", path: thrown.path, reason: thrown.reason };
+      return { kind: "beyond limits", path: "", reason: `value${thrown.path}: ${thrown.reason}` };
+    }
+    if (thrown instanceof Refused) {
+      if (reading) return { kind: "bad body", path: "", reason: printable(thrown.reason) };
+      return { kind: "beyond limits", path: "", reason: `checkWrite: ${thrown.reason}` };
+    }
+    const blame = reading ? this.#parts.blamesBody(thrown) : undefined;
+    if (blame !== undefined) return { kind: "bad body", path: "", reason: printable(blame) };
+    return { kind: "threw", path: "", reason: textOf(thrown) };
   }
 
   #failed(

@@ -39,8 +39,8 @@ export class MemoryStore implements CertificateStore {
   readonly writes: string[] = [];
   /** The next operation of this kind rejects with that error. */
   readonly failing = new Map<StoreOperation, AgentError>();
-  /** Called after each durable change; a test "kills" the process by throwing there. */
-  afterWrite: (what: string) => void = () => undefined;
+  /** Awaited after each durable change; what never resolves is a process that died there. */
+  afterWrite: (what: string) => Promise<void> | undefined = () => undefined;
   readonly #generations = new Map<number, Generation>();
   readonly #keys = new Map<string, KeyReference>();
   readonly #notes = new Map<string, Uint8Array>();
@@ -89,7 +89,7 @@ export class MemoryStore implements CertificateStore {
     };
     this.#generations.set(number, generation);
     this.#next = number;
-    this.#wrote(`stage ${number}`);
+    await this.#wrote(`stage ${number}`);
     return generation;
   }
 
@@ -100,7 +100,7 @@ export class MemoryStore implements CertificateStore {
     this.#previous = this.#current;
     this.#current = next.number;
     this.#next = undefined;
-    this.#wrote(`commit ${next.number}`);
+    await this.#wrote(`commit ${next.number}`);
     return next;
   }
 
@@ -114,7 +114,7 @@ export class MemoryStore implements CertificateStore {
     if (generation === undefined || generation.mark === "bad") throw sequence("no such generation");
     if (generation.mark === mark) return;
     this.#generations.set(number, { ...generation, mark, reasons });
-    this.#wrote(`mark ${number} ${mark}`);
+    await this.#wrote(`mark ${number} ${mark}`);
   }
 
   async fallBack(reasons: readonly MarkReason[]): Promise<Generation> {
@@ -124,7 +124,7 @@ export class MemoryStore implements CertificateStore {
     this.#generations.set(current.number, { ...current, mark: "bad", reasons });
     this.#current = previous.number;
     this.#previous = undefined;
-    this.#wrote(`fallBack ${previous.number}`);
+    await this.#wrote(`fallBack ${previous.number}`);
     return previous;
   }
 
@@ -135,7 +135,7 @@ export class MemoryStore implements CertificateStore {
     const kept = reasons.map(({ code, words }) => ({ code, words }));
     this.#generations.set(next.number, { ...next, mark: "bad", reasons: kept });
     this.#next = undefined;
-    this.#wrote(`discardNext ${next.number}`);
+    await this.#wrote(`discardNext ${next.number}`);
   }
 
   /** As the real one: those in use and the last few that are bad. */
@@ -152,11 +152,11 @@ export class MemoryStore implements CertificateStore {
 
   async keepKey(name: string, key: KeyReference): Promise<void> {
     this.#keys.set(name, key);
-    this.#wrote(`keepKey ${name}`);
+    await this.#wrote(`keepKey ${name}`);
   }
 
   async dropKey(name: string): Promise<void> {
-    if (this.#keys.delete(name)) this.#wrote(`dropKey ${name}`);
+    if (this.#keys.delete(name)) await this.#wrote(`dropKey ${name}`);
   }
 
   async readNote(name: string): Promise<Uint8Array | undefined> {
@@ -166,12 +166,12 @@ export class MemoryStore implements CertificateStore {
   async writeNote(name: string, bytes: Uint8Array): Promise<void> {
     this.#mayFail("writeNote");
     this.#notes.set(name, new Uint8Array(bytes));
-    this.#wrote(`writeNote ${name}`);
+    await this.#wrote(`writeNote ${name}`);
   }
 
   async dropNote(name: string): Promise<void> {
     this.#mayFail("dropNote");
-    if (this.#notes.delete(name)) this.#wrote(`dropNote ${name}`);
+    if (this.#notes.delete(name)) await this.#wrote(`dropNote ${name}`);
   }
 
   async reset(): Promise<void> {
@@ -181,7 +181,7 @@ export class MemoryStore implements CertificateStore {
     this.#current = undefined;
     this.#previous = undefined;
     this.#next = undefined;
-    this.#wrote("reset");
+    await this.#wrote("reset");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -197,9 +197,9 @@ export class MemoryStore implements CertificateStore {
     if (error !== undefined) throw error;
   }
 
-  #wrote(what: string): void {
+  async #wrote(what: string): Promise<void> {
     this.writes.push(what);
-    this.afterWrite(what);
+    await this.afterWrite(what);
   }
 }
 

@@ -25,6 +25,7 @@ import { Operations } from "./operations.ts";
 import { buildOutbound, type Outbound, staticRegistry } from "./outbound.ts";
 import type { IdentityUse, OwnIdentity } from "./own-identity.ts";
 import { Reloader } from "./reloader.ts";
+import { openRevocation, type Revocation } from "./revocation.ts";
 import * as status from "./status.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -50,23 +51,27 @@ export async function startAgent(
     usedBy: () => usedBy(listeners),
   });
   if (identity !== undefined) running.use(identity);
-  const outbound = buildOutbound(loaded.config, ports, identity?.source);
+  const revocation = openRevocation(loaded.config, ports, identity?.source);
+  if (revocation !== undefined) running.use(revocation);
+  const outbound = buildOutbound(loaded.config, ports, identity?.source, revocation?.peers);
   running.use(outbound);
-  const inbound = buildInbound(loaded.config, ports, identity?.source);
+  const inbound = buildInbound(loaded.config, ports, identity?.source, revocation?.peers);
   listeners.push(inbound.listener);
   const modules = await inbound.loadHandlers(outbound.client, signal);
   inbound.access.announce();
   inbound.limits.announce();
   running.use(inbound.access);
   running.use(inbound.memory);
+  await revocation?.start();
   signal.throwIfAborted();
-  const agent = new Agent(loaded, ports, { identity, outbound, inbound, modules });
+  const agent = new Agent(loaded, ports, { identity, revocation, outbound, inbound, modules });
   await agent.start(running, signal);
   return agent;
 }
 
 interface Rooms {
   readonly identity: OwnIdentity | undefined;
+  readonly revocation: Revocation | undefined;
   readonly outbound: Outbound;
   readonly inbound: Inbound;
   readonly modules: readonly LoadedModule[];
@@ -106,8 +111,12 @@ export class Agent implements AsyncDisposable {
         rooms.identity?.follow(config.acl?.bundles ?? []);
         rooms.inbound.access.replace(config.acl);
         rooms.inbound.limits.replace(config.limits);
+        rooms.revocation?.replace(config.revocation);
       },
-      reloadFiles: async () => rooms.identity?.reload(),
+      reloadFiles: async () => {
+        await rooms.revocation?.reload();
+        return rooms.identity?.reload();
+      },
       statusText: () => this.#statusText(),
     });
   }
@@ -170,7 +179,7 @@ export class Agent implements AsyncDisposable {
 
   status(): StatusView {
     const { clock, pid, version } = this.#ports;
-    const { inbound, outbound, identity, modules } = this.#rooms;
+    const { inbound, outbound, identity, revocation, modules } = this.#rooms;
     const { config, warnings } = this.#reloader.loaded;
     const { listener, server } = inbound;
     const client = outbound.client.status;
@@ -187,6 +196,7 @@ export class Agent implements AsyncDisposable {
       listener: status.listenerView(formatAddress(config.rpc.listen), listener.state),
       tls: status.tlsView(config, material, clock.now()),
       identity: identity?.view(),
+      revocation: revocation?.view(),
       connections: listener.open,
       counters: status.countersView(
         server.counters,
@@ -204,6 +214,7 @@ export class Agent implements AsyncDisposable {
         client,
         reloadRefused: this.#reloader.refused,
         needRestart: this.#reloader.needRestart,
+        revocation: revocation?.warnings() ?? [],
       }),
     };
   }

@@ -17,6 +17,7 @@ import {
   text,
 } from "./config-kinds.ts";
 import { LIMITS_ROWS } from "./config-limits.ts";
+import { REVOCATION_ROWS } from "./config-revocation.ts";
 import { LIVE, optional, type Row, required, row } from "./config-row.ts";
 import { PROBATION_ROWS, STORE_ROWS } from "./config-store.ts";
 
@@ -144,6 +145,7 @@ export const SECTIONS = {
   },
   store: STORE_ROWS,
   probation: PROBATION_ROWS,
+  revocation: REVOCATION_ROWS,
   control: {
     socket: optional(
       path(),

@@ -14,6 +14,7 @@ import { registerAgentService } from "../services/agent-service.ts";
 import { registerDebugService } from "../services/debug-service.ts";
 import { type LoadedModule, loadHandlerModules } from "../services/handler-modules.ts";
 import { Listener, type ListenerSecurity } from "../transport/listener.ts";
+import type { PeerRevocation } from "../transport/peer-revocation.ts";
 import type { VerifyMode } from "../transport/verify-mode.ts";
 import { microErrorOf } from "../wire/mucp/error.ts";
 import { Access } from "./access.ts";
@@ -39,6 +40,7 @@ export function buildInbound(
   config: AgentConfig,
   ports: AgentPorts,
   source: TlsMaterialSource | undefined,
+  revocation?: PeerRevocation,
 ): Inbound {
   const { clock, random, figures } = ports;
   const { log } = ports.log;
@@ -85,7 +87,7 @@ export function buildInbound(
   registerDebugService(table, service.name, { clock, figures, totals: server.counters, readyAtMs });
   const listener = new Listener({
     listen: rpc.listen,
-    security: securityOf(config, source),
+    security: securityOf(config, source, revocation),
     limits: capacity.admission,
     gate: limits.addresses,
     refusesConnection: (open) => pressure.refusesConnection(open),
@@ -132,9 +134,14 @@ function targetsOf(table: EndpointTable): readonly Target[] {
     .map(({ service, name, endpoint: { kind } }) => ({ service, endpoint: name, kind }));
 }
 
-function securityOf(config: AgentConfig, source: TlsMaterialSource | undefined): ListenerSecurity {
+function securityOf(
+  config: AgentConfig,
+  source: TlsMaterialSource | undefined,
+  revocation: PeerRevocation | undefined,
+): ListenerSecurity {
   if (source === undefined) return { kind: "insecure-plaintext" };
-  return { kind: "tls", source, verify: verifyMode(config), minVersion: config.tls.minVersion };
+  const { minVersion } = config.tls;
+  return { kind: "tls", source, verify: verifyMode(config), minVersion, revocation };
 }
 
 function verifyMode({ verification, tls }: AgentConfig): VerifyMode {

@@ -6,6 +6,7 @@ import { formatAddress } from "../registry/address.ts";
 import type { Registry } from "../registry/record.ts";
 import { StaticRegistry } from "../registry/static-registry.ts";
 import { Client } from "../rpc/client/client.ts";
+import type { PeerRevocation } from "../transport/peer-revocation.ts";
 import { type ProxySettings, parseProxy } from "../transport/proxy-settings.ts";
 import { type DialerSecurity, TlsDialer } from "../transport/tls-dialer.ts";
 import type { AgentPorts } from "./agent-ports.ts";
@@ -25,13 +26,14 @@ export function buildOutbound(
   config: AgentConfig,
   ports: Pick<AgentPorts, "clock" | "random" | "network" | "log">,
   source: TlsMaterialSource | undefined,
+  revocation?: PeerRevocation,
 ): Outbound {
   const { clock, random, network } = ports;
   const { log } = ports.log;
   const { connectTimeoutMs, proxy, ...options } = config.client;
   const registry = new LiveRegistry(staticRegistry(config));
   const dialer = new TlsDialer({
-    security: securityOf(config, source),
+    security: securityOf(config, source, revocation),
     network,
     connectTimeoutMs,
     proxy: proxy === undefined ? undefined : proxyOf(proxy, config),
@@ -63,7 +65,11 @@ export function staticRegistry(config: AgentConfig): Registry {
   );
 }
 
-function securityOf(config: AgentConfig, source: TlsMaterialSource | undefined): DialerSecurity {
+function securityOf(
+  config: AgentConfig,
+  source: TlsMaterialSource | undefined,
+  revocation: PeerRevocation | undefined,
+): DialerSecurity {
   if (source === undefined) return { kind: "insecure-plaintext" };
   const { outbound } = config.verification;
   return {
@@ -71,6 +77,7 @@ function securityOf(config: AgentConfig, source: TlsMaterialSource | undefined):
     source,
     verify: outbound === "insecure" ? "insecure-skip-verify" : "enforce",
     minVersion: config.tls.minVersion,
+    revocation,
   };
 }
 

@@ -105,6 +105,8 @@ export interface WarningSources {
   readonly reloadRefused: string | undefined;
   /** Changed keys that wait for a restart. */
   readonly needRestart: readonly string[];
+  /** Lists that are stale or can't be had. */
+  readonly revocation?: readonly string[];
 }
 
 /** Sentences a person should read, the loudest first. */
@@ -129,6 +131,7 @@ export function statusWarnings(sources: WarningSources): readonly string[] {
     warnings.push(`changed keys wait for a restart: ${needRestart.join(", ")}`);
   }
   warnings.push(...configWarnings.map(formatProblem), ...(material?.warnings ?? []));
+  warnings.push(...(sources.revocation ?? []));
   for (const { address, failures, restMs } of client.resting) {
     warnings.push(
       `node ${address} failed ${failures} times in a row and rests ${Math.ceil(restMs / 1000)} s`,

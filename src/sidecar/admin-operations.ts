@@ -11,6 +11,7 @@ import type { MemoryView } from "../guard/memory-marks.ts";
 import type { EndpointKind } from "../rpc/call.ts";
 import type { CodecName } from "../wire/codec/codec.ts";
 import type { CertificateOperations, IdentityView } from "./certificate-operations.ts";
+import type { RevocationView } from "./revocation-view.ts";
 
 export type AgentState = "starting" | "waiting" | "ready" | "draining";
 
@@ -44,6 +45,8 @@ export interface StatusView {
   readonly tls: TlsView;
   /** `undefined` only in plain-text mode. */
   readonly identity: IdentityView | undefined;
+  /** `undefined` only in plain-text mode. */
+  readonly revocation?: RevocationView | undefined;
   /** Open peer connections, by now. */
   readonly connections: number;
   /** Totals since the start; names are the counters' own (`calls`, `errors`, `handshakes_failed`, …). */

@@ -1,0 +1,265 @@
+/**
+ * Revocation put together: what is configured, where lists come from, who is judged by them, and what
+ * status says of it.
+ */
+import { dirname, join } from "node:path";
+import type { Logger } from "../base/log.ts";
+import { openBlobCache } from "../host/blob-cache.ts";
+import type { Clock } from "../host/clock.ts";
+import type { Files } from "../host/files.ts";
+import type { Network } from "../host/network.ts";
+import type { Random } from "../host/random.ts";
+import { splitPem } from "../identity/pem.ts";
+import { CrlShelf } from "../identity/revocation/crl-shelf.ts";
+import { DenyList } from "../identity/revocation/deny-list.ts";
+import { freshnessOf } from "../identity/revocation/freshness.ts";
+import { IssuerPool } from "../identity/revocation/issuer-pool.ts";
+import { OcspAnswers } from "../identity/revocation/ocsp-answers.ts";
+import { RevocationJudge } from "../identity/revocation/revocation-judge.ts";
+import type { TimeView } from "../identity/time/time-view.ts";
+import type { TlsMaterial, TlsMaterialSource } from "../identity/tls-material.ts";
+import { parseTrustBundle } from "../identity/trust-bundle.ts";
+import { type Certificate, parseCertificate } from "../identity/x509/certificate.ts";
+import type { RevocationView } from "../sidecar/revocation-view.ts";
+import { CrlSources } from "../transport/crl-sources.ts";
+import { HttpFetch } from "../transport/http-fetch.ts";
+import { OcspClient } from "../transport/ocsp-client.ts";
+import { OcspStaple } from "../transport/ocsp-staple.ts";
+import { PeerRevocation } from "../transport/peer-revocation.ts";
+import type { AgentPorts } from "./agent-ports.ts";
+import type { AgentConfig } from "./config.ts";
+
+export interface RevocationParts {
+  readonly source: TlsMaterialSource;
+  readonly files: Files;
+  readonly network: Network;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** What is known of the time. */
+  time(): TimeView;
+}
+
+type Settings = Pick<AgentConfig, "revocation" | "store" | "tls">;
+type RevocationConfig = AgentConfig["revocation"];
+
+const KIB = 1024;
+const MAX_SPARED = 256;
+/** While entries of a long list are read, others have their turn for this long. */
+const BREATH_MS = 1;
+
+export class Revocation implements AsyncDisposable {
+  readonly peers: PeerRevocation;
+  readonly #parts: RevocationParts;
+  readonly #pool = new IssuerPool();
+  readonly #shelf: CrlShelf;
+  readonly #answers = new OcspAnswers();
+  readonly #denyList = new DenyList();
+  readonly #sources: CrlSources;
+  readonly #ocsp: OcspClient;
+  readonly #staple: OcspStaple;
+  readonly #spared = new Set<string>();
+  readonly #unsubscribe: () => void;
+  #config: RevocationConfig;
+  #leaf: Certificate | undefined;
+
+  constructor(settings: Settings, parts: RevocationParts) {
+    const { clock, random, log, network, files, source } = parts;
+    const time = (): TimeView => parts.time();
+    this.#parts = parts;
+    this.#config = settings.revocation;
+    this.#trust(source.current);
+    this.#deny();
+    const breathe = (): Promise<void> => clock.sleep(BREATH_MS);
+    this.#shelf = new CrlShelf({ pool: this.#pool, time, breathe });
+    const http = new HttpFetch({
+      network,
+      clock,
+      trustBundlePem: () => source.current.trustBundlePem,
+    });
+    const cacheDir = cacheDirOf(settings);
+    const shared = { pool: this.#pool, http, clock, random, log };
+    this.#sources = new CrlSources(
+      {
+        ...shared,
+        shelf: this.#shelf,
+        files,
+        cache: cacheDir === undefined ? undefined : openBlobCache(cacheDir),
+        fileIntervalMs: settings.tls.reloadIntervalMs,
+        maxBytes: () => this.#config.crlMaxKib * KIB,
+        refreshMs: () => this.#config.crlRefreshMs,
+      },
+      () => this.peers.learned(),
+    );
+    this.#ocsp = new OcspClient({
+      ...shared,
+      answers: this.#answers,
+      time,
+      responder: () => this.#config.ocspResponder,
+      timeoutMs: () => this.#config.ocspTimeoutMs,
+    });
+    const wanted = (): boolean => this.#config.ocsp !== "off";
+    const leaf = (): Certificate | undefined => this.#leaf;
+    this.#staple = new OcspStaple({ client: this.#ocsp, clock, time, leaf, wanted });
+    const judge = new RevocationJudge({
+      pool: this.#pool,
+      shelf: this.#shelf,
+      answers: this.#answers,
+      denyList: this.#denyList,
+      time,
+      settings: () => ({
+        crl: this.#usesCrls() ? this.#config.crlFail : "off",
+        ocsp: this.#config.ocsp,
+      }),
+      onSpared: (certificate, entry) => this.#saySpared(certificate, entry),
+    });
+    this.peers = new PeerRevocation({
+      judge,
+      pool: this.#pool,
+      answers: this.#answers,
+      ocsp: this.#ocsp,
+      staple: this.#staple,
+      clock,
+      log,
+      time,
+      asksOcsp: wanted,
+      follow: (urls) => {
+        if (this.#config.crlFromCertificates) this.#sources.follow(urls);
+      },
+    });
+    this.#unsubscribe = source.subscribe((material) => this.#materialChanged(material));
+  }
+
+  /** Puts kept lists and files in force; addresses and responders are asked meanwhile. */
+  async start(): Promise<void> {
+    await this.#sources.configure(this.#config.crl);
+    void this.#staple.refresh();
+  }
+
+  /** Puts checked settings in force: who is revoked by them is cut at once. */
+  replace(config: RevocationConfig): void {
+    if (JSON.stringify(config) === JSON.stringify(this.#config)) return;
+    this.#config = config;
+    this.#deny();
+    this.peers.learned();
+    void this.#sources.configure(config.crl).then(() => this.peers.learned());
+    void this.#staple.refresh();
+  }
+
+  /** Looks at files now, and asks addresses soon. */
+  reload(): Promise<void> {
+    return this.#sources.reload();
+  }
+
+  view(): RevocationView {
+    const { crl, crlFail, ocsp, crlFromCertificates } = this.#config;
+    const time = this.#parts.time();
+    const lists = this.#sources.all().map((source) => ({
+      source: source.name,
+      fault: source.fault,
+      checkedAt: source.checkedAt,
+      lists: source.inForce.map((list) => {
+        const { state, words } = freshnessOf(list, time);
+        return {
+          issuer: list.issuer.certificate.summary.subject,
+          number: list.number?.toString(),
+          thisUpdate: list.thisUpdate,
+          nextUpdate: list.nextUpdate,
+          state,
+          words,
+          revoked: list.serials.count,
+          bytes: list.serials.bytes,
+        };
+      }),
+    }));
+    return {
+      crl: crl.length > 0 || crlFromCertificates ? crlFail : "off",
+      ocsp,
+      sources: lists,
+      ocspAnswers: this.#answers.size,
+      ocspFaults: this.#ocsp.faults(),
+      stapleEndsAt: this.#staple.endsAt,
+      denied: this.#denyList.size,
+      deniedEnded: this.#denyList.ended(time.nowMs),
+      cut: this.peers.cuts,
+    };
+  }
+
+  /** Sentences a person should read. */
+  warnings(): readonly string[] {
+    return this.view().sources.flatMap(({ source, fault, lists }) => {
+      const words = fault === undefined ? [] : [`CRL ${source}: ${fault} (revocation.crl)`];
+      for (const { issuer, state, words: why } of lists) {
+        if (state !== "fresh") words.push(`the CRL of ${issuer} is ${why} (${source})`);
+      }
+      return words;
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#unsubscribe();
+    this.#staple[Symbol.dispose]();
+    this.#ocsp[Symbol.dispose]();
+    this.peers[Symbol.dispose]();
+    await this.#sources[Symbol.asyncDispose]();
+  }
+
+  #usesCrls(): boolean {
+    return this.#config.crl.length > 0 || this.#config.crlFromCertificates;
+  }
+
+  #deny(): void {
+    const { deny, recovery, denyRecovery } = this.#config;
+    this.#denyList.replace({ entries: deny, recovery, overrideRecovery: denyRecovery });
+  }
+
+  #trust({ trustBundlePem, trustDomains = [], chainPem }: TlsMaterial): void {
+    const bundles = [trustBundlePem, ...trustDomains.map(({ pem }) => pem)];
+    this.#pool.trust(bundles.flatMap((pem) => parseTrustBundle(pem)));
+    const [leaf, ...above] = splitPem(chainPem)
+      .filter(({ label }) => label.endsWith("CERTIFICATE"))
+      .map(({ text }) => parseCertificate(text));
+    this.#leaf = leaf;
+    // peers are mostly issued by who issued us, and Node does not show the intermediate that they send
+    this.#pool.offer(above);
+  }
+
+  #materialChanged(material: TlsMaterial): void {
+    this.#trust(material);
+    void this.#staple.refresh();
+    void this.#sources.reload().then(() => this.peers.learned());
+  }
+
+  #saySpared({ summary }: Certificate, entry: string): void {
+    const key = `${summary.fingerprint} ${entry}`;
+    if (this.#spared.has(key) || this.#spared.size >= MAX_SPARED) return;
+    this.#spared.add(key);
+    const { subject, serial } = summary;
+    this.#parts.log.emit("revocation.deny.spared", { subject, serial, entry });
+  }
+}
+
+/** `undefined` without TLS. @param time What is known of the time; default the clock, taken for right. */
+export function openRevocation(
+  config: AgentConfig,
+  ports: Pick<AgentPorts, "files" | "network" | "clock" | "random" | "log">,
+  source: TlsMaterialSource | undefined,
+  time?: () => TimeView,
+): Revocation | undefined {
+  if (source === undefined) return undefined;
+  const { files, network, clock, random, log } = ports;
+  const plain = (): TimeView => ({
+    state: "network",
+    nowMs: clock.now(),
+    floorMs: 0,
+    clockWrong: false,
+    words: undefined,
+  });
+  const parts = { source, files, network, clock, random, log: log.log, time: time ?? plain };
+  return new Revocation(config, parts);
+}
+
+function cacheDirOf({ revocation, store }: Settings): string | undefined {
+  if (revocation.cacheDir !== undefined) return revocation.cacheDir;
+  return store.dir === undefined ? undefined : join(dirname(store.dir), "revocation");
+}

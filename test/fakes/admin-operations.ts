@@ -40,6 +40,7 @@ export const STATUS: StatusView = {
     source: "store",
     generation: 7,
     state: "TRIALLED",
+    words: "generation 7 was accepted by a peer and is on probation with the others",
     notAfter: Date.UTC(2026, 7, 1),
     serial: "0A0B",
     spiffeId: "spiffe://example.org/device-7",

@@ -4,15 +4,18 @@
 import { Buffer } from "node:buffer";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Agent, startAgent } from "#src/agent/agent.ts";
-import type { AgentPorts } from "#src/agent/agent-ports.ts";
+import type { AgentPorts, StatePorts } from "#src/agent/agent-ports.ts";
 import { loadConfig } from "#src/agent/config.ts";
 import { systemClock } from "#src/host/clock.ts";
+import { systemDirectoryLock } from "#src/host/directory-lock.ts";
 import { systemFiles } from "#src/host/files.ts";
 import { LineLog } from "#src/host/line-log.ts";
 import { formatJson } from "#src/host/log-format.ts";
 import { systemNetwork } from "#src/host/network.ts";
 import { openProcessFigures } from "#src/host/process-figures.ts";
+import { systemPrograms } from "#src/host/programs.ts";
 import { systemRandom } from "#src/host/random.ts";
+import { systemStateDisk } from "#src/host/state-disk.ts";
 import type { ServiceNotifier } from "#src/host/systemd.ts";
 import { readTextFile } from "#src/host/text-file.ts";
 import { AdminClient } from "#src/sidecar/admin-client.ts";
@@ -41,6 +44,21 @@ export interface Ground extends AsyncDisposable {
   /** The first line of this event, past or future; fails after 10 s. */
   event(name: string): Promise<LogLine>;
 }
+
+/** The machine as it is, but for time services: a test does not ask who set its clock. */
+export const systemPorts: StatePorts = {
+  clock: systemClock,
+  random: systemRandom,
+  files: systemFiles,
+  network: systemNetwork,
+  disk: systemStateDisk,
+  lock: systemDirectoryLock(systemClock),
+  programs: systemPrograms,
+  uid: process.geteuid?.() ?? 0,
+  credentialsDirectory: undefined,
+  bootTimeMs: () => undefined,
+  timeSync: async () => ({ synchronised: true, words: "as the test says" }),
+};
 
 export async function makeGround(toml = '[rpc]\nlisten = "127.0.0.1:0"\n'): Promise<Ground> {
   const site = await makeSite();
@@ -73,10 +91,7 @@ export async function makeGround(toml = '[rpc]\nlisten = "127.0.0.1:0"\n'): Prom
       level: loaded.config.log.level,
     });
     const ports: AgentPorts = {
-      clock: systemClock,
-      random: systemRandom,
-      files: systemFiles,
-      network: systemNetwork,
+      ...systemPorts,
       figures,
       notifier: listener(told),
       log,

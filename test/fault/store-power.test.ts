@@ -5,140 +5,15 @@
  */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import type { CertificateStore } from "#src/identity/store/certificate-store.ts";
 import { openChecked, sealChecked } from "#src/identity/store/checked-file.ts";
-import type { GenerationContent } from "#src/identity/store/generation.ts";
 import { STATE_FORMAT } from "#src/identity/store/state-record.ts";
 import { FULL } from "../fakes/needs.ts";
 import { type PowerDisk, STORE_DIR } from "../fakes/power-disk.ts";
 import { type MatrixResult, powerMatrix, type Subject } from "../fakes/power-matrix.ts";
-import { contentsOf, keyReference, openStore, storeContents } from "../fakes/store.ts";
+import { contentsOf, openStore } from "../fakes/store.ts";
+import { AFTERWARDS, OPERATIONS, type Operation, text } from "../fakes/store-operations.ts";
 
-const [first, second, third, fourth, last] = await storeContents(5);
-if (!first || !second || !third || !fourth || !last) throw new Error("five contents");
-const afterwards: GenerationContent = last;
-const BAD = [{ code: "probe", words: "the broker refused it" }];
-const text = (value: string): Uint8Array => new TextEncoder().encode(value);
-
-type Step = (store: CertificateStore) => Promise<unknown>;
-
-const nothing: Step = async () => undefined;
-const install =
-  (content: GenerationContent): Step =>
-  async (store) => {
-    await store.stage(content);
-    await store.commit();
-  };
-const both =
-  (...steps: readonly Step[]): Step =>
-  async (store) => {
-    for (const step of steps) await step(store);
-  };
-
-interface Row {
-  readonly name: string;
-  readonly before: Step;
-  readonly run: Step;
-  readonly why: string;
-}
-
-const OPERATIONS: readonly Row[] = [
-  {
-    name: "first stage",
-    before: nothing,
-    run: (store) => store.stage(first),
-    why: "a device that is provisioned and unplugged at once comes up empty or with the generation",
-  },
-  {
-    name: "stage",
-    before: install(first),
-    run: (store) => store.stage(second),
-    why: "tools that wrote certificate, then key, left pairs that do not match",
-  },
-  {
-    name: "stage over a next",
-    before: both(install(first), (store) => store.stage(second)),
-    run: (store) => store.stage(third),
-    why: "the next that is replaced must not take the new one with it",
-  },
-  {
-    name: "commit",
-    before: both(install(first), install(second), (store) => store.stage(third)),
-    run: (store) => store.commit(),
-    why: "the oldest generation goes only when the newest is durable",
-  },
-  {
-    name: "mark as trialled",
-    before: install(first),
-    run: (store) => store.mark(1, "trialled"),
-    why: "a mark overwrites a slot in place; a torn page must not take the record along",
-  },
-  {
-    name: "fall back",
-    before: both(install(first), install(second)),
-    run: (store) => store.fallBack(BAD),
-    why: "the bad generation must not come back after the power does",
-  },
-  {
-    name: "discard next",
-    before: both(install(first), (store) => store.stage(second)),
-    run: (store) => store.discardNext(BAD),
-    why: "given up is given up",
-  },
-  {
-    name: "the fourth bad one",
-    before: both(
-      install(first),
-      ...[second, third, fourth].map(
-        (content): Step =>
-          both(
-            (store) => store.stage(content),
-            (store) => store.discardNext(BAD),
-          ),
-      ),
-      (store) => store.stage(second),
-    ),
-    run: (store) => store.discardNext(BAD),
-    why: "the oldest bad one is removed to keep the store small",
-  },
-  {
-    name: "keep a key",
-    before: install(first),
-    run: (store) => store.keepKey("renewal", keyReference()),
-    why: "a request is under way for this key: lost, the answer is worthless",
-  },
-  {
-    name: "drop a key",
-    before: both(install(first), (store) => store.keepKey("renewal", keyReference())),
-    run: (store) => store.dropKey("renewal"),
-    why: "a key that was dropped does not come back",
-  },
-  {
-    name: "write a note",
-    before: both(install(first), (store) => store.writeNote("floor", text("old"))),
-    run: (store) => store.writeNote("floor", text("new ".repeat(3000))),
-    why: "zero-length state files after a power cut have locked devices out",
-  },
-  {
-    name: "drop a note",
-    before: both(install(first), (store) => store.writeNote("floor", text("old"))),
-    run: (store) => store.dropNote("floor"),
-    why: "gone, or there as it was",
-  },
-  {
-    name: "reset",
-    before: both(
-      install(first),
-      install(second),
-      (store) => store.writeNote("floor", text("old")),
-      (store) => store.keepKey("renewal", keyReference()),
-    ),
-    run: (store) => store.reset(),
-    why: "half a reset would leave an identity without its notes, or the reverse",
-  },
-];
-
-function subject({ before, run }: Row): Subject {
+function subject({ before, run }: Operation): Subject {
   let seed = 10;
   return {
     prepare: async (disk) => {
@@ -157,7 +32,7 @@ function subject({ before, run }: Row): Subject {
       const { store } = await openStore(disk, {}, seed);
       const found = await contentsOf(store, ["floor"]);
       // It is not only there, it works: another rotation goes through.
-      await store.stage(afterwards);
+      await store.stage(AFTERWARDS);
       await store.commit();
       await store[Symbol.asyncDispose]();
       return found;
@@ -194,7 +69,7 @@ suite("power lost after every step of the store", () => {
   });
 
   test("a start that heals a damaged slot loses nothing when the power goes again", async () => {
-    const row = OPERATIONS[3];
+    const row = OPERATIONS.find(({ name }) => name === "commit");
     assert.ok(row);
     const prepare = async (disk: PowerDisk): Promise<void> => {
       await subject(row).prepare(disk);
@@ -207,7 +82,7 @@ suite("power lost after every step of the store", () => {
   });
 
   test("an older format is lifted, and a power cut meanwhile leaves one that can be", async () => {
-    const row = OPERATIONS[3];
+    const row = OPERATIONS.find(({ name }) => name === "commit");
     assert.ok(row);
     const upgrades = { 1: (payload: unknown) => payload };
     const format = { version: 2, upgrades };

@@ -11,7 +11,9 @@ import { writeWhole } from "./whole-file.ts";
 /** Removes a file and makes that durable. */
 export async function removeDurably(disk: StateDisk, dir: string, name: string): Promise<void> {
   const path = join(dir, name);
-  await at(path, () => disk.remove(path));
+  // It may be gone already, from a try whose sync failed.
+  const there = (await disk.look(path)) !== undefined;
+  if (there) await at(path, () => disk.remove(path));
   await at(dir, () => disk.syncDirectory(dir));
 }
 

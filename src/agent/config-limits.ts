@@ -26,9 +26,9 @@ export const LIMITS_ROWS = {
   ),
   failed_handshakes: row(
     rateLimit("connections"),
-    // Installers try things and many gateways share a router: only what no mistake does is turned away.
-    { rate: 50, burst: 2000, waitMs: 0 },
-    "Handshakes of one source address that may fail; when they are used up, it is turned away before TLS.",
+    // An installer's evening of trying; beyond it an address still comes in when there is room.
+    { rate: 10, burst: 100, waitMs: 0 },
+    "Handshakes of one source address that may fail; when they are used up, it comes last: only while no handshake is in progress, and seldom.",
     LIVE,
   ),
   per_peer: row(rateLimit("calls"), undefined, "Calls of one peer, all its connections together.", {

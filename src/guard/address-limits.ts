@@ -28,6 +28,9 @@ export interface AddressLimitsParts {
   readonly random: Random;
 }
 
+/** Of all addresses beyond their failures, one in so long: a twentieth of the CPU on a server's core. */
+const PARDON_MS = 50;
+
 /** Which limit turns a connection away; also the cause under which it is counted. */
 export type AddressRefusal = "address-rate" | "failed-handshakes";
 
@@ -36,6 +39,8 @@ export class AddressLimits {
   readonly #hash: KeyedHash;
   #perAddress: Limit | undefined;
   #failed: Limit | undefined;
+  /** When an address beyond its failures was let in last; monotonic milliseconds. */
+  #pardonedAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: AddressLimitsParts, rates: AddressRates) {
     this.#parts = parts;
@@ -50,8 +55,16 @@ export class AddressLimits {
     this.#failed = withRate(this.#failed, failedHandshakes, "failed_handshakes", table);
   }
 
-  /** Asks for one connection; `undefined` lets it in. */
-  admit(address: string): AddressRefusal | undefined {
+  /**
+   * Asks for one connection; `undefined` lets it in.
+   *
+   * An address that has used up its failures is not shut out: behind one router there may be peers that
+   * did nothing wrong. It comes last: only when nobody is in a handshake, and then seldom, because its
+   * handshakes may well fail again.
+   *
+   * @param contended Somebody is in a handshake, or waits for one.
+   */
+  admit(address: string, contended: boolean): AddressRefusal | undefined {
     const [failed, perAddress] = [this.#failed, this.#perAddress];
     if (failed === undefined && perAddress === undefined) return undefined;
     const nowMs = this.#parts.clock.monotonicMs();
@@ -60,8 +73,11 @@ export class AddressLimits {
       // a look only: whether it will fail is not known yet
       const slot = failed.buckets.locate(high, low, nowMs);
       if (failed.buckets.untilFit(slot, failed.pace, nowMs) > 0) {
-        failed.refused++;
-        return "failed-handshakes";
+        if (contended || nowMs - this.#pardonedAt < PARDON_MS) {
+          failed.refused++;
+          return "failed-handshakes";
+        }
+        this.#pardonedAt = nowMs;
       }
     }
     if (perAddress !== undefined) {

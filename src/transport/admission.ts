@@ -3,16 +3,20 @@
  * Pure: it keeps counts and orders; the caller closes sockets.
  *
  * - A newcomer is first `silent` (TCP only), then `waiting` for a handshake slot, then `shaking`;
- *   those three together are bounded, and a silent newcomer gives way to the next one, oldest first.
- *   So connects without a word, however many, never keep a talking peer out.
- * - A peer whose handshake dawdles gives way when another waits for its slot.
+ *   those three together are bounded, and a silent newcomer gives way to the next one: of the address
+ *   that has the most, the oldest first. So connects without a word, however many, never keep a
+ *   talking peer out.
+ * - Handshake slots go to the address that has the fewest. A peer whose handshake dawdles gives way when
+ *   another waits for its slot, sooner if its address has more slots than that of the other.
  * - An established peer that is idle gives way to a newly *verified* one; connects alone can't
  *   displace it.
  */
+import { type Crowded, Crowds, whoYields } from "./crowding.ts";
+
 export type Stage = "silent" | "waiting" | "shaking" | "established";
 
 /** What the table knows of one connection; the caller may put its own things on it. */
-export interface Seat {
+export interface Seat extends Crowded {
   stage: Stage;
   /** Monotonic milliseconds when it entered its stage. */
   since: number;
@@ -33,9 +37,13 @@ export interface AdmissionLimits {
   readonly maxHandshakes: number;
   /** A handshake that has lasted this long gives way to a waiting one. */
   readonly dawdleMs?: number;
+  /** The same, to one of an address that has fewer slots. */
+  readonly crowdDawdleMs?: number;
 }
 
 const DAWDLE_MS = 2000;
+/** A round trip over a bad cellular link; who is one of many of its address gets no more than that. */
+const CROWD_DAWDLE_MS = 500;
 
 export class Admission<S extends Seat> {
   readonly #limits: AdmissionLimits;
@@ -69,7 +77,8 @@ export class Admission<S extends Seat> {
     let evict: S | undefined;
     const { maxConnections, maxNewcomers = maxConnections } = this.#limits;
     if (this.pending >= this.#open(seat, maxNewcomers)) {
-      evict = first(this.#stages.silent);
+      const { silent, waiting, shaking } = this.#stages;
+      evict = whoYields(seat, this.#stages, new Crowds(silent, waiting, shaking));
       if (evict === undefined) return undefined;
       this.leave(evict);
     }
@@ -87,21 +96,33 @@ export class Admission<S extends Seat> {
   /** The next that may begin its handshake, if a slot is free. */
   nextHandshake(): S | undefined {
     if (this.count("shaking") >= this.#limits.maxHandshakes) return undefined;
-    return first(this.#stages.waiting);
+    return new Crowds(this.#stages.shaking).smallest(this.#stages.waiting);
+  }
+
+  /** Somebody is in a handshake, or waits for one: whoever comes now takes something from others. */
+  get contended(): boolean {
+    return this.count("shaking") > 0 || this.count("waiting") > 0;
   }
 
   /**
-   * When all slots are taken and somebody waits: the longest handshake and how long to wait until it
-   * has dawdled (0: now).
+   * When all slots are taken and somebody waits: who of the address with the most slots has had his for
+   * longest, and how long to wait until he has dawdled (0: now).
    */
   dawdler(nowMs: number): { readonly seat: S; readonly inMs: number } | undefined {
     if (this.count("waiting") === 0 || this.count("shaking") < this.#limits.maxHandshakes) {
       return undefined;
     }
-    const seat = first(this.#stages.shaking);
-    if (seat === undefined) return undefined;
-    const dawdleMs = this.#limits.dawdleMs ?? DAWDLE_MS;
-    return { seat, inMs: Math.max(0, seat.since + dawdleMs - nowMs) };
+    const crowds = new Crowds(this.#stages.shaking);
+    const next = crowds.smallest(this.#stages.waiting);
+    const seat = crowds.largest(this.#stages.shaking);
+    if (seat === undefined || next === undefined) return undefined;
+    const { dawdleMs = DAWDLE_MS, crowdDawdleMs = CROWD_DAWDLE_MS } = this.#limits;
+    // Taking it must not just turn the two round.
+    const crowded = crowds.of(seat) > crowds.of(next) + 1;
+    const longest = crowded ? seat : first(this.#stages.shaking);
+    if (longest === undefined) return undefined;
+    const patienceMs = crowded ? Math.min(dawdleMs, crowdDawdleMs) : dawdleMs;
+    return { seat: longest, inMs: Math.max(0, longest.since + patienceMs - nowMs) };
   }
 
   /** Makes a peer established; like {@link arrive}, may name one to evict or have no place. */

@@ -9,6 +9,7 @@ import { AgentError } from "../base/errors.ts";
 import type { LogEvent } from "../base/log.ts";
 import { isLoopback } from "../base/loopback.ts";
 import type { Principal } from "../base/principal.ts";
+import { addressKey } from "../guard/address-key.ts";
 import type { Clock, Timer } from "../host/clock.ts";
 import { judgementWords } from "../identity/judgement.ts";
 import { principalOf } from "../identity/peer-principal.ts";
@@ -113,13 +114,14 @@ export class Intake {
       stage: "silent",
       since: clock.monotonicMs(),
       local: isLoopback(address),
+      crowd: addressKey(address),
     };
     raw.on("error", () => raw.destroy());
     if (this.#options.refusesConnection?.(this.established) === true) {
       this.#turnAway(visitor, "memory", "memory is short");
       return;
     }
-    const limit = this.#options.gate?.admit(address);
+    const limit = this.#options.gate?.admit(address, this.#admission.contended);
     if (limit !== undefined) {
       this.#turnAway(visitor, limit, "its address has used up what it may do");
       return;

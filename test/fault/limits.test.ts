@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { connect as connectTcp } from "node:net";
+import { duplexPair } from "node:stream";
 import { suite, test } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { parseAddress } from "#src/registry/address.ts";
@@ -144,14 +145,28 @@ suite("a peer that calls too often", () => {
   });
 });
 
+/** Begins a handshake and leaves it there; resolves when the agent is in it. */
+async function dawdle(listen: string | undefined): Promise<Disposable> {
+  const [near, far] = duplexPair();
+  connectTls({ socket: near }).on("error", () => undefined); // it is never answered
+  const [hello] = (await once(far, "data")) as [Buffer];
+  near.destroy();
+  const socket = connectTcp(parseAddress(listen ?? "").port, "127.0.0.1");
+  socket.on("error", () => undefined);
+  socket.write(hello);
+  await once(socket, "data");
+  return { [Symbol.dispose]: () => socket.destroy() };
+}
+
 suite("an address", () => {
-  test("that fails too often is reset before TLS; a reload lets it in again", async () => {
+  test("that fails too often is reset before TLS while others are at it; a reload lets it in again", async () => {
     await using ground = await makeGround(
       `${RPC}[limits]\nfailed_handshakes = { rate = 0.01, burst = 3 }\n`,
     );
     await using agent = await ground.start();
     const files = await ground.site.issue("good");
     const before = await dial(agent.listen, files);
+    using _busy = await dawdle(agent.listen);
     for (let at = 0; at < 3; at++)
       assert.match(await fateOf(agent.listen, "rubbish\n"), /closed|RESET/);
     assert.equal(await fateOf(agent.listen, "GET / HTTP/1.1\r\n"), "ECONNRESET");
@@ -174,6 +189,7 @@ suite("an address", () => {
       `${RPC}[limits]\nfailed_handshakes = { rate = 0.01, burst = 2 }\n`,
     );
     await using agent = await ground.start();
+    using _busy = await dawdle(agent.listen);
     const expired = await ground.site.issue("late", { notAfter: Date.now() - 60_000 });
     for (let at = 0; at < 2; at++) {
       const peer = await dial(agent.listen, expired);
@@ -181,6 +197,19 @@ suite("an address", () => {
       peer.stream.destroy();
     }
     await assert.rejects(dial(agent.listen, expired), { code: "ECONNRESET" });
+  });
+
+  test("that has failed too often still lets good peers in when nobody else is at it", async () => {
+    await using ground = await makeGround(
+      `${RPC}[limits]\nfailed_handshakes = { rate = 0.01, burst = 2 }\n`,
+    );
+    await using agent = await ground.start();
+    const files = await ground.site.issue("good");
+    for (let at = 0; at < 2; at++) await fateOf(agent.listen, "rubbish\n");
+    assert.equal((await table(ground, "failed_handshakes")).used, 1);
+    const peer = await dial(agent.listen, files);
+    assert.equal(await ask(peer), 200);
+    peer.stream.destroy();
   });
 
   test("connects as often as it may", async () => {

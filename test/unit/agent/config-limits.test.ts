@@ -34,7 +34,7 @@ suite("[limits]: what is right", () => {
   test("nothing said: calls are as many as may be, failed handshakes are not", () => {
     const { failedHandshakes, perAddress, perPeer, agent, perEndpoint, maxCallsPerPeer } =
       limits("");
-    assert.deepEqual(failedHandshakes, { rate: 50, burst: 2000, waitMs: 0 });
+    assert.deepEqual(failedHandshakes, { rate: 10, burst: 100, waitMs: 0 });
     assert.deepEqual([perAddress, perPeer, agent], [undefined, undefined, undefined]);
     assert.deepEqual([perEndpoint, maxCallsPerPeer], [[], 0]);
   });
@@ -111,13 +111,13 @@ memory_limit_mib = 64
       configEntries({ settings, ...rest }).map(({ key, value }) => [key, value]),
     );
     assert.equal(shown["limits.per_peer"], "{ rate = 2.5, burst = 5, wait_ms = 9 }");
-    assert.equal(shown["limits.failed_handshakes"], "{ rate = 50, burst = 2000 }");
+    assert.equal(shown["limits.failed_handshakes"], "{ rate = 10, burst = 100 }");
     assert.deepEqual(shown["limits.per_endpoint"], ["a/B.C: rate = 1, burst = 2"]);
   });
 
   test("its JSON Schema has defaults that it allows itself", () => {
     const { properties } = configSchema().properties?.["limits"] ?? {};
-    assert.deepEqual(properties?.["failed_handshakes"]?.["default"], { rate: 50, burst: 2000 });
+    assert.deepEqual(properties?.["failed_handshakes"]?.["default"], { rate: 10, burst: 100 });
     assert.deepEqual(properties?.["per_endpoint"]?.["default"], []);
   });
 });

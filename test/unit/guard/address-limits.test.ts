@@ -17,7 +17,7 @@ const FAILED = { rate: 1, burst: 2, waitMs: 0 };
 suite("AddressLimits", () => {
   test("an address connects as often as it may, others are not concerned", async () => {
     const { clock, limits } = make({ perAddress: PER_ADDRESS });
-    const dial = (address: string) => limits.admit(address);
+    const dial = (address: string) => limits.admit(address, true);
     const burst = [1, 2, 3, 4].map(() => dial("192.0.2.1"));
     assert.deepEqual(burst, [undefined, undefined, undefined, "address-rate"]);
     assert.equal(dial("192.0.2.2"), undefined);
@@ -29,36 +29,53 @@ suite("AddressLimits", () => {
 
   test("a whole /64 is one address", () => {
     const { limits } = make({ perAddress: PER_ADDRESS });
-    const verdicts = Array.from({ length: 50 }, (_, index) => limits.admit(`2001:db8::${index}`));
+    const verdicts = Array.from({ length: 50 }, (_, index) =>
+      limits.admit(`2001:db8::${index}`, true),
+    );
     assert.equal(verdicts.filter((verdict) => verdict === undefined).length, 3);
-    assert.equal(limits.admit("2001:db8:0:1::1"), undefined);
+    assert.equal(limits.admit("2001:db8:0:1::1", true), undefined);
   });
 
   test("handshakes may fail so often, then the address is turned away; good ones cost nothing", async () => {
     const { clock, limits } = make({ failedHandshakes: FAILED });
-    for (let good = 0; good < 1000; good++) assert.equal(limits.admit("192.0.2.1"), undefined);
+    for (let good = 0; good < 1000; good++)
+      assert.equal(limits.admit("192.0.2.1", true), undefined);
     limits.failed("192.0.2.1");
-    assert.equal(limits.admit("192.0.2.1"), undefined, "one failure is left");
+    assert.equal(limits.admit("192.0.2.1", true), undefined, "one failure is left");
     limits.failed("192.0.2.1");
-    assert.equal(limits.admit("192.0.2.1"), "failed-handshakes");
-    assert.equal(limits.admit("192.0.2.2"), undefined);
+    assert.equal(limits.admit("192.0.2.1", true), "failed-handshakes");
+    assert.equal(limits.admit("192.0.2.2", true), undefined);
     await clock.advance(1000);
-    assert.equal(limits.admit("192.0.2.1"), undefined, "a second later there is one more");
+    assert.equal(limits.admit("192.0.2.1", true), undefined, "a second later there is one more");
+  });
+
+  test("beyond its failures an address comes last: when nobody shakes hands, and then seldom", async () => {
+    const { clock, limits } = make({ failedHandshakes: FAILED });
+    for (const address of ["192.0.2.1", "192.0.2.9"])
+      for (let at = 0; at < 2; at++) limits.failed(address);
+    assert.equal(limits.admit("192.0.2.1", true), "failed-handshakes", "somebody else is at it");
+    assert.equal(limits.admit("192.0.2.1", false), undefined, "nobody is");
+    assert.equal(limits.admit("192.0.2.1", false), "failed-handshakes", "but not twice at once");
+    assert.equal(limits.admit("192.0.2.9", false), "failed-handshakes", "nor another such address");
+    assert.equal(limits.admit("192.0.2.2", true), undefined, "others are not concerned");
+    await clock.advance(50);
+    assert.equal(limits.admit("192.0.2.9", false), undefined);
+    assert.equal(limits.tables()[0]?.refused, 3, "each refusal is counted");
   });
 
   test("failures of many that were let in together make no debt", async () => {
     const { clock, limits } = make({ failedHandshakes: FAILED });
     for (let at = 0; at < 500; at++) limits.failed("192.0.2.1");
     await clock.advance(1000);
-    assert.equal(limits.admit("192.0.2.1"), undefined);
+    assert.equal(limits.admit("192.0.2.1", true), undefined);
   });
 
   test("a jump of the wall clock changes nothing", () => {
     const { clock, limits } = make({ perAddress: PER_ADDRESS });
-    for (let at = 0; at < 3; at++) limits.admit("192.0.2.1");
+    for (let at = 0; at < 3; at++) limits.admit("192.0.2.1", true);
     for (const jump of [86_400_000, -2 * 86_400_000]) {
       clock.jump(jump);
-      assert.equal(limits.admit("192.0.2.1"), "address-rate");
+      assert.equal(limits.admit("192.0.2.1", true), "address-rate");
     }
   });
 
@@ -67,7 +84,7 @@ suite("AddressLimits", () => {
     let admitted = 0;
     for (let at = 0; at < 10_000; at++) {
       const address = `10.${at >> 16}.${(at >> 8) & 255}.${at & 255}`;
-      if (limits.admit(address) !== undefined) continue;
+      if (limits.admit(address, true) !== undefined) continue;
       admitted++;
       limits.failed(address);
     }
@@ -78,24 +95,24 @@ suite("AddressLimits", () => {
 
   test("new rates hold at once, and what was spent stays spent", async () => {
     const { clock, limits } = make({ perAddress: PER_ADDRESS });
-    for (let at = 0; at < 3; at++) limits.admit("192.0.2.1");
+    for (let at = 0; at < 3; at++) limits.admit("192.0.2.1", true);
     limits.apply({ perAddress: { rate: 1, burst: 2, waitMs: 0 }, failedHandshakes: FAILED });
     assert.equal(
-      limits.admit("192.0.2.1"),
+      limits.admit("192.0.2.1", true),
       undefined,
       "of 300 ms spent, one call of a second is left",
     );
-    assert.equal(limits.admit("192.0.2.1"), "address-rate");
+    assert.equal(limits.admit("192.0.2.1", true), "address-rate");
     await clock.advance(1300);
-    assert.equal(limits.admit("192.0.2.1"), undefined);
+    assert.equal(limits.admit("192.0.2.1", true), undefined);
     limits.apply({ perAddress: undefined, failedHandshakes: undefined });
-    for (let at = 0; at < 9; at++) assert.equal(limits.admit("192.0.2.1"), undefined);
+    for (let at = 0; at < 9; at++) assert.equal(limits.admit("192.0.2.1", true), undefined);
     assert.deepEqual(limits.tables(), []);
   });
 
   test("counts", () => {
     const { limits } = make({ perAddress: PER_ADDRESS, failedHandshakes: FAILED });
-    for (let at = 0; at < 5; at++) limits.admit("192.0.2.1");
+    for (let at = 0; at < 5; at++) limits.admit("192.0.2.1", true);
     const [perAddress, failed] = limits.tables();
     const { name, capacity, used, evictions, refused, bytes } = perAddress ?? {};
     assert.deepEqual(

@@ -110,6 +110,62 @@ suite("Admission with places of its own for strangers and for local peers", () =
   });
 });
 
+suite("Admission when one address has most of the places", () => {
+  const limits = { maxConnections: 6, maxHandshakes: 3, dawdleMs: 2_000, crowdDawdleMs: 500 };
+  const of = (crowd: string): Seat & { readonly crowd: string } => ({ ...seat(), crowd });
+  const full = (): { table: Admission<Seat>; many: Seat[]; single: Seat } => {
+    const table = new Admission<Seat>(limits);
+    const single = of("single");
+    const many = Array.from({ length: 5 }, () => of("many"));
+    for (const each of [single, ...many]) table.arrive(each);
+    return { table, many, single };
+  };
+
+  test("silent ones of the crowd yield, though another is older", () => {
+    const { table, many, single } = full();
+    assert.deepEqual(table.arrive(of("new")), { evict: many[0] });
+    assert.deepEqual(table.arrive(of("many")), { evict: many[1] }, "also to their own kind");
+    assert.deepEqual(table.arrive(of("single")), { evict: many[2] });
+    assert.deepEqual(table.arrive(of("many")), { evict: many[3] });
+    table.leave(single);
+    assert.deepEqual(table.arrive(of("many")), { evict: undefined }, "a free place is anybody's");
+  });
+  test("when all of the crowd have spoken, the latest of them yields to others, not to its own", () => {
+    const { table, many } = full();
+    for (const each of many) table.move(each, "waiting", 0);
+    assert.equal(table.arrive(of("many")), undefined);
+    assert.deepEqual(table.arrive(of("new")), { evict: many[4] });
+  });
+  test("with an address for each, the oldest silent one yields", () => {
+    const table = new Admission<Seat>(limits);
+    const all = Array.from({ length: 6 }, (_, number) => of(`peer ${number}`));
+    for (const each of all) table.arrive(each);
+    assert.deepEqual(table.arrive(of("new")), { evict: all[0] });
+  });
+  test("two peers behind one router that have spoken do not yield to silent ones", () => {
+    const table = new Admission<Seat>(limits);
+    const [one, two] = [of("router"), of("router")];
+    const silent = Array.from({ length: 4 }, (_, number) => of(`silent ${number}`));
+    for (const each of [one, two, ...silent]) table.arrive(each);
+    for (const each of [one, two]) table.move(each, "waiting", 0);
+    assert.deepEqual(table.arrive(of("new")), { evict: silent[0] });
+  });
+  test("slots go to the address that has the fewest, and a crowd's dawdler yields sooner", () => {
+    const { table, many, single } = full();
+    for (const each of many) table.move(each, "waiting", 0);
+    for (const each of many.slice(0, 3)) table.move(each, "shaking", 10);
+    assert.deepEqual(table.dawdler(10), { seat: many[0], inMs: 2_000 }, "among themselves");
+    table.move(single, "waiting", 20);
+    assert.deepEqual(table.dawdler(20), { seat: many[0], inMs: 490 });
+    table.leave(many[0] as Seat);
+    assert.equal(table.nextHandshake(), single, "the last to come");
+    table.move(single, "shaking", 600);
+    assert.equal(table.nextHandshake(), undefined);
+    table.move(many[1] as Seat, "established", 700);
+    assert.equal(table.nextHandshake(), many[3]);
+  });
+});
+
 suite("judgeFirstBytes", () => {
   for (const [bytes, verdict, why] of [
     ["", "incomplete", "nothing yet"],

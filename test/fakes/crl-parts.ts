@@ -101,7 +101,7 @@ export function makeCrl(authority: Issued, parts: CrlParts, weak = false): Uint8
     issuer,
     time(thisUpdate),
     ...(nextUpdate === undefined ? [] : [time(nextUpdate)]),
-    ...(entries.length === 0 ? [] : [der(0x30, ...entries)]),
+    ...(entries.length === 0 ? [] : [der(0x30, Buffer.concat(entries))]),
     ...(all.length === 0 ? [] : [der(0xa0, der(0x30, ...all))]),
   );
   return seal(tbs, (parts.signer ?? authority).keyPem, algorithm);

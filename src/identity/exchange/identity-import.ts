@@ -7,6 +7,7 @@ import { AgentError } from "../../base/errors.ts";
 import { algorithmOf, checkHalves } from "../keys/key-strength.ts";
 import { readKeyBlock } from "../keys/private-key.ts";
 import { isKeyBlock, type PemBlock } from "../pem.ts";
+import { DER_TAG } from "../x509/der.ts";
 import { type AssembledChain, assembleChain } from "./chain-assembly.ts";
 import { MAX_IMPORT_FILES } from "./import-limits.ts";
 import { type ImportFile, kindOf, pemBlocksOf } from "./import-text.ts";
@@ -83,7 +84,12 @@ async function addPem(file: ImportFile, options: ImportOptions, found: Found): P
 
 async function addDer(file: ImportFile, options: ImportOptions, found: Found): Promise<void> {
   if (!isPkcs12(file.bytes)) {
-    // A certificate; a bare key in DER is refused by what reads certificates, in words.
+    if (isBareKey(file.bytes)) {
+      throw new AgentError(
+        "ERR_IMPORT_INVALID",
+        `${file.name} is not a certificate or PKCS#12 but looks like a key in DER; convert it: openssl pkey -inform DER -in KEY -out NEW`,
+      );
+    }
     found.certificates.push(file.bytes);
     return;
   }
@@ -122,6 +128,12 @@ function oneKey(keys: readonly KeyObject[]): KeyObject | undefined {
 
 function isCertificate({ label }: PemBlock): boolean {
   return label === "CERTIFICATE" || label === "X509 CERTIFICATE" || label === "TRUSTED CERTIFICATE";
+}
+
+/** A version number first, as in PKCS#8, SEC 1 and PKCS#1; a certificate begins with a SEQUENCE. */
+function isBareKey(bytes: Uint8Array): boolean {
+  const length = bytes[1] ?? 0;
+  return bytes[length > 0x80 ? 2 + (length & 0x7f) : 2] === DER_TAG.integer;
 }
 
 function severalKeys(): AgentError {

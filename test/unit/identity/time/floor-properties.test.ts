@@ -37,6 +37,8 @@ type Step =
       readonly atMs: number;
       readonly by: "fleet" | "stranger";
       readonly device: string;
+      /** Answers a challenge of this moment, not the one before. */
+      readonly fresh: boolean;
     }
   | { readonly kind: "replay" }
   | { readonly kind: "restart" };
@@ -63,6 +65,7 @@ const others = [
     atMs: moment,
     by: fc.constantFrom("fleet" as const, "fleet" as const, "stranger" as const),
     device: fc.constantFrom(DEVICE, DEVICE, "another"),
+    fresh: fc.boolean(),
   }),
   fc.record({ kind: fc.constant("replay" as const) }),
   fc.record({ kind: fc.constant("restart" as const) }),
@@ -115,6 +118,7 @@ async function take(run: Run, step: Step): Promise<"nothing" | "raise" | "set" |
       run.challenge = time.challenge();
       return "nothing";
     case "statement": {
+      if (step.fresh) run.challenge = time.challenge();
       const nonce = run.challenge?.nonce ?? "0".repeat(64);
       const signer = step.by === "fleet" ? fleet : new Fleet(9);
       run.text = signer.sign({ device: step.device, epoch: EPOCH, nonce, time: step.atMs });
@@ -138,7 +142,7 @@ suite("the floor of trusted time", () => {
     fc.assert(
       fc.asyncProperty(
         moment,
-        fc.array(fc.oneof(jump, pass, ntp), { maxLength: 20 }),
+        fc.array(fc.oneof(jump, pass, ntp), { maxLength: 20, size: "max" }),
         async (clockMs, steps) => {
           const run = await start(new FakeClock(clockMs), new MemoryNotes());
           for (const step of steps) await take(run, step);
@@ -153,7 +157,11 @@ suite("the floor of trusted time", () => {
     fc.assert(
       fc.asyncProperty(
         moment,
-        fc.array(fc.oneof(jump, pass, ntp, ...others), { maxLength: 30 }),
+        fc.array(fc.oneof(jump, pass, ntp, ...others), {
+          minLength: 10,
+          maxLength: 30,
+          size: "max",
+        }),
         async (clockMs, steps) => {
           const run = await start(new FakeClock(clockMs), new MemoryNotes());
           let floor = BUILT;

@@ -7,9 +7,11 @@ import { AgentError } from "../../base/errors.ts";
 import { algorithmOf, checkHalves } from "../keys/key-strength.ts";
 import { readKeyBlock } from "../keys/private-key.ts";
 import { isKeyBlock, type PemBlock } from "../pem.ts";
+import { parseCertificate } from "../x509/certificate.ts";
+import { certificatePem } from "../x509/certificate-builder.ts";
 import { DER_TAG } from "../x509/der.ts";
 import { type AssembledChain, assembleChain } from "./chain-assembly.ts";
-import { MAX_IMPORT_FILES } from "./import-limits.ts";
+import { MAX_IMPORT_CERTIFICATES, MAX_IMPORT_FILES } from "./import-limits.ts";
 import { type ImportFile, kindOf, pemBlocksOf } from "./import-text.ts";
 import { isPkcs12, readPkcs12 } from "./pkcs12.ts";
 
@@ -43,10 +45,7 @@ export async function importIdentity(
   options: ImportOptions = {},
 ): Promise<ImportedIdentity> {
   if (files.length > MAX_IMPORT_FILES) {
-    throw new AgentError(
-      "ERR_IMPORT_INVALID",
-      `the import has ${files.length} files; it may have ${MAX_IMPORT_FILES}`,
-    );
+    throw tooManyFiles(files.length);
   }
   const found: Found = { keys: [], certificates: [], remarks: [] };
   for (const file of files) {
@@ -64,6 +63,31 @@ export async function importIdentity(
     remarks: [...found.remarks, ...chain.remarks],
     privateKeyPem: key.export({ type: "pkcs8", format: "pem" }).toString(),
   };
+}
+
+/**
+ * The certificates alone, PEM, in the order of the files: for a key that is in the store already, and for
+ * trust bundles. Keys in the files are passed over unread.
+ *
+ * @throws AgentError `ERR_IMPORT_INVALID` for none, too many, or a file that can't hold any;
+ *   `ERR_CERT_INVALID` for one that can't be read.
+ */
+export function certificatesIn(files: readonly ImportFile[]): string {
+  if (files.length > MAX_IMPORT_FILES) throw tooManyFiles(files.length);
+  const found = files.flatMap((file): (string | Uint8Array)[] => {
+    if (kindOf(file) === "pem") {
+      return pemBlocksOf(file).flatMap((block) => (isCertificate(block) ? [block.text] : []));
+    }
+    if (!isPkcs12(file.bytes)) return [file.bytes];
+    throw new AgentError("ERR_IMPORT_INVALID", `${file.name} is PKCS#12, which needs its password`);
+  });
+  if (found.length === 0 || found.length > MAX_IMPORT_CERTIFICATES) {
+    throw new AgentError(
+      "ERR_IMPORT_INVALID",
+      `the files hold ${found.length} certificates; 1 to ${MAX_IMPORT_CERTIFICATES} are taken`,
+    );
+  }
+  return found.map((each) => certificatePem(parseCertificate(each).x509.raw)).join("");
 }
 
 async function addPem(file: ImportFile, options: ImportOptions, found: Found): Promise<void> {
@@ -134,6 +158,13 @@ function isCertificate({ label }: PemBlock): boolean {
 function isBareKey(bytes: Uint8Array): boolean {
   const length = bytes[1] ?? 0;
   return bytes[length > 0x80 ? 2 + (length & 0x7f) : 2] === DER_TAG.integer;
+}
+
+function tooManyFiles(count: number): AgentError {
+  return new AgentError(
+    "ERR_IMPORT_INVALID",
+    `the import has ${count} files; it may have ${MAX_IMPORT_FILES}`,
+  );
 }
 
 function severalKeys(): AgentError {

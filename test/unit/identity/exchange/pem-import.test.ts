@@ -258,6 +258,22 @@ suite("PEM import", () => {
   }
 });
 
+suite("certificates alone", () => {
+  const file = (content: string | Uint8Array) => ({ name: "f", bytes: Buffer.from(content) });
+  test("of several files, PEM and DER, keys passed over", () =>
+    assert.equal(
+      certificatesIn([file(leaf.keyPem + leaf.certificatePem), file(derOf(lower.certificatePem))]),
+      leaf.certificatePem + lower.certificatePem,
+    ));
+  for (const [why, content, words] of [
+    ["none", () => leaf.keyPem, /0 certificates/],
+    ["too many", () => root.certificatePem.repeat(101), /101 certificates/],
+    ["a cut-off file", () => root.certificatePem.slice(0, 99), /cut off/],
+  ] as const) {
+    test(`refuses ${why}`, () => assert.throws(() => certificatesIn([file(content())]), words));
+  }
+});
+
 function derOf(pem: string): Uint8Array {
   return Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ""), "base64");
 }

@@ -39,6 +39,7 @@ export class Issuers {
   barred(child: Certificate): readonly Certificate[] {
     return this.#pool.filter(({ x509, publicKey, summary }) => {
       if (summary.subject !== child.summary.issuer || this.#signatures <= 0) return false;
+      if (summary.fingerprint === child.summary.fingerprint) return false;
       try {
         if (child.x509.checkIssued(x509)) return false;
         this.#signatures -= 1;

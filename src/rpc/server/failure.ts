@@ -4,7 +4,7 @@
  * An `AgentError` and an error that a handler chose speak for themselves. Everything else is a bug: the
  * peer gets 500 and a correlation id, the stack goes to the log under the same id and nowhere else.
  */
-import { type AgentError, type ErrorCode, isAgentError } from "../../base/errors.ts";
+import { AgentError, type ErrorCode, isAgentError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { correlationId, type Random } from "../../host/random.ts";
 import {
@@ -93,4 +93,20 @@ function describe(thrown: unknown): string {
   };
   const members = Object.keys(thrown).slice(0, 8).join(", ");
   return `an object of ${name}, not an Error, with ${members === "" ? "no members" : members}`;
+}
+
+/** Why a message can't be read, or a bug in words that tell nothing of it. */
+export function readingError(
+  thrown: unknown,
+  serviceName: string,
+  log: Logger,
+  random: Random,
+): AgentError {
+  if (isAgentError(thrown)) return thrown;
+  return new AgentError("ERR_INTERNAL", bug(thrown, serviceName, log, random).micro.detail);
+}
+
+/** What is said to a call that comes while the agent stops. */
+export function draining(): AgentError {
+  return new AgentError("ERR_RPC_DRAINING", "the agent is stopping and takes no new calls");
 }

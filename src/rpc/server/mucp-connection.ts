@@ -17,7 +17,7 @@ import { CONTINUE } from "../../wire/mucp/message-writer.ts";
 import { type Holder, peerKeyOf } from "./buffer-budget.ts";
 import type { Due } from "./due-timer.ts";
 import { Ending } from "./ending.ts";
-import { bug, refusal } from "./failure.ts";
+import { draining, readingError, refusal } from "./failure.ts";
 import { OpenStreams } from "./open-streams.ts";
 import { Outbox } from "./outbox.ts";
 import { ReadingLimits } from "./reading-limits.ts";
@@ -257,7 +257,7 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
     if (this.#closed || this.#inRead) return;
     this.#stateHeld();
     if (this.#closed) return;
-    if (this.#owner.draining && !this.busy && this.#unasked) this.#finish();
+    if (this.#owner.draining && !this.#finishing) this.#drainOn();
     if (this.#finishing) {
       this.#endIfDone();
     } else if (this.#mustPause()) {
@@ -288,6 +288,14 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
     this.noticeDue(this.#ending.dueAt);
   }
 
+  /** Nothing new is waited for, nor the rest of a request: what is not complete was never taken. */
+  #drainOn(): void {
+    if (this.#unasked && !this.busy) this.#finish();
+    if (this.#reader.phase === "idle" || this.#pause.on || this.#share.over) return;
+    if (this.#order.taken(this.#receiver) + this.#streams.size > 0) return;
+    this.#read(() => this.#refuse(draining()));
+  }
+
   /** The peer has begun no message, and none waits to be read. */
   get #unasked(): boolean {
     return this.#reader.phase === "idle" && !this.#share.over && !this.#pause.on;
@@ -312,9 +320,7 @@ export class MucpConnection implements CallHost, MessageSink<RequestHead>, Due, 
   /** Answers a message that can't be read, as the last thing on this connection. */
   #refuse(thrown: unknown): void {
     const { serviceName, random } = this.context;
-    const error = isAgentError(thrown)
-      ? thrown
-      : new AgentError("ERR_INTERNAL", bug(thrown, serviceName, this.log, random).micro.detail);
+    const error = readingError(thrown, serviceName, this.log, random);
     this.#countRefusal(error);
     const receiver = this.#receiver;
     this.#receiver = undefined;

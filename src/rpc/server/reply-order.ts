@@ -22,6 +22,11 @@ export class ReplyOrder {
     return this.#places.length;
   }
 
+  /** Calls whose request is complete; `reading` takes the one that is being read. */
+  taken(reading: object | undefined): number {
+    return this.#places.filter((place) => place !== reading).length;
+  }
+
   /** More should not be read: too many calls wait, too much is held back, or a call is undecided. */
   full({ maxPendingCalls, maxHeldBytes }: ServerLimits): boolean {
     if (this.#places.length === 0) return false;

@@ -10,7 +10,7 @@ import type { OpenedRequest } from "../../wire/codec/codec.ts";
 import type { RequestHead } from "../../wire/mucp/message.ts";
 import { messageRole, type RequestMeta, readRequest } from "../../wire/mucp/request.ts";
 import type { ServedEndpoint } from "./endpoint-table.ts";
-import { refusal } from "./failure.ts";
+import { draining, refusal } from "./failure.ts";
 import type { OpenStreams } from "./open-streams.ts";
 import type { Receiver } from "./receiver.ts";
 import { emptyReply, errorReply } from "./replies.ts";
@@ -135,7 +135,7 @@ export class RequestRouter {
   /** Why a call to an endpoint that exists can't begin. */
   #obstacle(meta: RequestMeta, { endpoint, name }: ServedEndpoint): AgentError | undefined {
     if (this.#server.draining) {
-      return new AgentError("ERR_RPC_DRAINING", "the agent is stopping and takes no new calls");
+      return draining();
     }
     if (meta.codec === undefined) return unsupported(meta);
     if (endpoint.mode === "unary") return undefined;

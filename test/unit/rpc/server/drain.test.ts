@@ -70,4 +70,43 @@ suite("drain", () => {
     await busy.reply();
     await drained;
   });
+
+  for (const [why, sent, answer] of [
+    ["half a head", request("A.Echo", "1").subarray(0, 20), 503],
+    ["a head, and half of its body", request("A.Echo", '"hello"').subarray(0, -1), 503],
+    ["half a call, in whose body the endpoint is", unnamed().subarray(0, -1), 503],
+  ] as const) {
+    test(`${why} is not waited for: it was never taken`, async () => {
+      const memory = new MemoryServer({ endpoints: { "A.Echo": echo } });
+      const peer = closing(memory.connect());
+      peer.send(sent);
+      await settle();
+      await memory.server.drain(60_000);
+      assert.equal((await peer.reply()).error?.code, answer);
+      assert.equal(peer.waiting, 0);
+      assert.equal(memory.clock.monotonicMs(), 0, "no time has passed");
+    });
+  }
+
+  test("a call that was taken is answered before what came half after it", async () => {
+    const gate = gated();
+    const memory = new MemoryServer({ endpoints: { "A.Wait": gate.endpoint, "A.Echo": echo } });
+    const peer = closing(memory.connect());
+    peer.send(request("A.Wait", "1"));
+    peer.send(request("A.Echo", '"late"').subarray(0, -1));
+    await settle();
+    const drained = memory.server.drain(60_000);
+    await settle();
+    assert.equal(peer.ended, false);
+    gate.open(1);
+    assert.equal((await peer.reply()).body.trim(), "1");
+    assert.equal((await peer.reply()).error?.code, 503);
+    await drained;
+  });
 });
+
+/** A legacy request: its envelope names the endpoint. */
+function unnamed(): Buffer {
+  const envelope = { id: 1, method: "A.Echo", params: [1] };
+  return request(undefined, JSON.stringify(envelope), { "Content-Type": "application/json-rpc" });
+}

@@ -3,7 +3,11 @@ import { createPrivateKey, createPublicKey } from "node:crypto";
 import { before, suite, test } from "node:test";
 import { isAgentError } from "#src/base/errors.ts";
 import { systemRandom } from "#src/host/random.ts";
-import { type ImportOptions, importIdentity } from "#src/identity/exchange/identity-import.ts";
+import {
+  certificatesIn,
+  type ImportOptions,
+  importIdentity,
+} from "#src/identity/exchange/identity-import.ts";
 import {
   type Authority,
   createAuthority,

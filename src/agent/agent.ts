@@ -9,21 +9,23 @@
  * socket answers until they have.
  */
 import { AgentError } from "../base/errors.ts";
+import type { TimeView } from "../identity/time/time-view.ts";
 import { formatAddress } from "../registry/address.ts";
 import type { LoadedModule } from "../services/handler-modules.ts";
 import { AdminApi } from "../sidecar/admin-api.ts";
 import { AdminClient } from "../sidecar/admin-client.ts";
 import type { AgentState, ReloadView, StatusView } from "../sidecar/admin-operations.ts";
-import type { Listener } from "../transport/listener.ts";
 import { assertBundles } from "./access-bundles.ts";
 import type { AgentPorts } from "./agent-ports.ts";
-import type { AgentConfig, LoadedConfig } from "./config.ts";
-import { openFileIdentity } from "./file-identity.ts";
+import type { LoadedConfig } from "./config.ts";
+import { type DeviceTime, openDeviceTime } from "./device-time.ts";
 import { buildInbound, type Inbound } from "./inbound.ts";
 import { NoStore } from "./no-store.ts";
+import { type Late, nameOf, openIdentity } from "./open-identity.ts";
+import { openStore } from "./open-store.ts";
 import { Operations } from "./operations.ts";
 import { buildOutbound, type Outbound, staticRegistry } from "./outbound.ts";
-import type { IdentityUse, OwnIdentity } from "./own-identity.ts";
+import type { OwnIdentity } from "./own-identity.ts";
 import { Reloader } from "./reloader.ts";
 import { openRevocation, type Revocation } from "./revocation.ts";
 import * as status from "./status.ts";
@@ -46,17 +48,25 @@ export async function startAgent(
 ): Promise<Agent> {
   announce(loaded, ports);
   await using running = new AsyncDisposableStack();
-  const listeners: Listening[] = [];
-  const identity = await openIdentity(loaded.config, ports, {
-    usedBy: () => usedBy(listeners),
-  });
+  const { config } = loaded;
+  const { log } = ports.log;
+  const device: Late = {};
+  const store = await openStore(config, ports, log);
+  if (store !== undefined) running.use(store);
+  const name = (): string | undefined => nameOf(device.identity);
+  const time = running.use(await openDeviceTime({ ports, log, store, device: name }));
+  const view = (): TimeView => time.trusted.view();
+  const identity = await openIdentity({ config, ports, store, time: time.trusted, device }, signal);
   if (identity !== undefined) running.use(identity);
-  const revocation = openRevocation(loaded.config, ports, identity?.source);
+  device.identity = identity;
+  const revocation = openRevocation(config, ports, identity?.source, view);
   if (revocation !== undefined) running.use(revocation);
-  const outbound = buildOutbound(loaded.config, ports, identity?.source, revocation?.peers);
+  device.revocation = revocation;
+  const judging = { revocation: revocation?.peers, time: time.trusted };
+  const outbound = buildOutbound(config, ports, identity?.source, judging);
   running.use(outbound);
-  const inbound = buildInbound(loaded.config, ports, identity?.source, revocation?.peers);
-  listeners.push(inbound.listener);
+  const inbound = buildInbound(config, ports, identity?.source, judging);
+  device.listener = inbound.listener;
   const modules = await inbound.loadHandlers(outbound.client, signal);
   inbound.access.announce();
   inbound.limits.announce();
@@ -64,13 +74,21 @@ export async function startAgent(
   running.use(inbound.memory);
   await revocation?.start();
   signal.throwIfAborted();
-  const agent = new Agent(loaded, ports, { identity, revocation, outbound, inbound, modules });
+  const agent = new Agent(loaded, ports, {
+    identity,
+    time,
+    revocation,
+    outbound,
+    inbound,
+    modules,
+  });
   await agent.start(running, signal);
   return agent;
 }
 
 interface Rooms {
   readonly identity: OwnIdentity | undefined;
+  readonly time: DeviceTime;
   readonly revocation: Revocation | undefined;
   readonly outbound: Outbound;
   readonly inbound: Inbound;
@@ -108,7 +126,7 @@ export class Agent implements AsyncDisposable {
       apply: (config) => {
         ports.log.setLevel(config.log.level);
         rooms.outbound.registry.replace(staticRegistry(config));
-        rooms.identity?.follow(config.acl?.bundles ?? []);
+        rooms.identity?.apply(config);
         rooms.inbound.access.replace(config.acl);
         rooms.inbound.limits.replace(config.limits);
         rooms.revocation?.replace(config.revocation);
@@ -294,25 +312,6 @@ function announce({ config, warnings }: LoadedConfig, { log, version }: AgentPor
   for (const { key, message } of config.verification.insecurities) {
     log.log.emit("agent.insecure", { key, reason: message });
   }
-}
-
-async function openIdentity(
-  config: AgentConfig,
-  ports: AgentPorts,
-  use: IdentityUse,
-): Promise<OwnIdentity | undefined> {
-  const { tlsFiles } = config;
-  if (tlsFiles === undefined) return undefined;
-  return openFileIdentity(tlsFiles, config, ports, use);
-}
-
-type Listening = Pick<Listener, "address">;
-
-function usedBy(listeners: readonly Listening[]): readonly string[] {
-  const bound = listeners.flatMap(({ address }) =>
-    address === undefined ? [] : [`listener ${address}`],
-  );
-  return [...bound, "outbound connections"];
 }
 
 function materialOf({ leaf, warnings, refusal }: OwnIdentity): status.OwnMaterial {

@@ -19,7 +19,7 @@ import {
 import { LIMITS_ROWS } from "./config-limits.ts";
 import { REVOCATION_ROWS } from "./config-revocation.ts";
 import { LIVE, optional, type Row, required, row } from "./config-row.ts";
-import { PROBATION_ROWS, STORE_ROWS } from "./config-store.ts";
+import { PROBATION_ROWS, SEALING_ROWS, STORE_ROWS } from "./config-store.ts";
 
 export type { Row } from "./config-row.ts";
 
@@ -144,6 +144,7 @@ export const SECTIONS = {
     ),
   },
   store: STORE_ROWS,
+  sealing: SEALING_ROWS,
   probation: PROBATION_ROWS,
   revocation: REVOCATION_ROWS,
   control: {

@@ -3,7 +3,7 @@
  * much to see and nothing to change.
  */
 import { AgentError } from "../base/errors.ts";
-import { type DomainPath, type FileSource, openFileSource } from "../identity/file-source.ts";
+import { type FileSource, openFileSource } from "../identity/file-source.ts";
 import { parseTrustBundle } from "../identity/trust-bundle.ts";
 import type {
   CertificateOperations,
@@ -62,6 +62,7 @@ class FileIdentity implements OwnIdentity {
       source: "files",
       generation: undefined,
       state: undefined,
+      words: undefined,
       notAfter: leaf?.notAfter,
       serial: leaf?.serial,
       spiffeId: leaf?.spiffeId,
@@ -70,8 +71,8 @@ class FileIdentity implements OwnIdentity {
     };
   }
 
-  follow(trustDomains: readonly DomainPath[]): void {
-    this.source.follow(trustDomains);
+  apply(config: AgentConfig): void {
+    this.source.follow(config.acl?.bundles ?? []);
   }
 
   reload() {

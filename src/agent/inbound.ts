@@ -4,6 +4,7 @@
 import { MemoryPressure, marksFor } from "../guard/memory-marks.ts";
 import type { Target } from "../guard/policy.ts";
 import { systemTimeBox } from "../host/time-box.ts";
+import type { PeerClock } from "../identity/time/time-view.ts";
 import type { TlsMaterialSource } from "../identity/tls-material.ts";
 import type { Client } from "../rpc/client/client.ts";
 import { interceptorsInOrder } from "../rpc/interceptors/order.ts";
@@ -24,6 +25,12 @@ import type { AgentConfig } from "./config.ts";
 import { Limits } from "./limits.ts";
 import { MemoryWatch } from "./memory-watch.ts";
 
+/** What peers are judged by, beside their certificates. */
+export interface Judging {
+  readonly time?: PeerClock;
+  readonly revocation?: PeerRevocation | undefined;
+}
+
 export interface Inbound {
   readonly table: EndpointTable;
   readonly server: MucpServer;
@@ -40,7 +47,7 @@ export function buildInbound(
   config: AgentConfig,
   ports: AgentPorts,
   source: TlsMaterialSource | undefined,
-  revocation?: PeerRevocation,
+  judging: Judging = {},
 ): Inbound {
   const { clock, random, figures } = ports;
   const { log } = ports.log;
@@ -87,11 +94,12 @@ export function buildInbound(
   registerDebugService(table, service.name, { clock, figures, totals: server.counters, readyAtMs });
   const listener = new Listener({
     listen: rpc.listen,
-    security: securityOf(config, source, revocation),
+    security: securityOf(config, source, judging.revocation),
     limits: capacity.admission,
     gate: limits.addresses,
     refusesConnection: (open) => pressure.refusesConnection(open),
     handshakeTimeoutMs: rpc.handshakeTimeoutMs,
+    time: judging.time,
     handler: server.handle,
     refusalReply: (refusal) => connectionErrorReply(microErrorOf(refusal, service.name)),
     clock,

@@ -49,10 +49,6 @@ export class NoStore implements CertificateOperations {
     return this.#none();
   }
 
-  reset(): Promise<never> {
-    return this.#none();
-  }
-
   async #none(): Promise<never> {
     throw new AgentError("ERR_STORE_NONE", `there is no certificate store: ${this.#why}`);
   }

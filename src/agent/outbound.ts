@@ -11,6 +11,7 @@ import { type ProxySettings, parseProxy } from "../transport/proxy-settings.ts";
 import { type DialerSecurity, TlsDialer } from "../transport/tls-dialer.ts";
 import type { AgentPorts } from "./agent-ports.ts";
 import type { AgentConfig } from "./config.ts";
+import type { Judging } from "./inbound.ts";
 import { LiveRegistry } from "./live-registry.ts";
 
 export interface Outbound extends AsyncDisposable {
@@ -26,16 +27,17 @@ export function buildOutbound(
   config: AgentConfig,
   ports: Pick<AgentPorts, "clock" | "random" | "network" | "log">,
   source: TlsMaterialSource | undefined,
-  revocation?: PeerRevocation,
+  judging: Judging = {},
 ): Outbound {
   const { clock, random, network } = ports;
   const { log } = ports.log;
   const { connectTimeoutMs, proxy, ...options } = config.client;
   const registry = new LiveRegistry(staticRegistry(config));
   const dialer = new TlsDialer({
-    security: securityOf(config, source, revocation),
+    security: securityOf(config, source, judging.revocation),
     network,
     connectTimeoutMs,
+    time: judging.time,
     proxy: proxy === undefined ? undefined : proxyOf(proxy, config),
     clock,
     log,

@@ -2,10 +2,11 @@
  * Where the device's own certificate comes from, as the composition sees it: three files that somebody
  * else writes, or the certificate store.
  */
-import type { DomainPath, ReloadOutcome } from "../identity/file-source.ts";
+import type { ReloadOutcome } from "../identity/file-source.ts";
 import type { TlsMaterialSource } from "../identity/tls-material.ts";
 import type { Certificate } from "../identity/x509/certificate.ts";
 import type { CertificateOperations, IdentityView } from "../sidecar/certificate-operations.ts";
+import type { AgentConfig } from "./config.ts";
 
 export interface OwnIdentity extends AsyncDisposable {
   readonly source: TlsMaterialSource;
@@ -17,8 +18,8 @@ export interface OwnIdentity extends AsyncDisposable {
   readonly refusal: string | undefined;
   readonly certificates: CertificateOperations;
   view(): IdentityView;
-  /** Other bundles of trust domains from now on. */
-  follow(trustDomains: readonly DomainPath[]): void;
+  /** Live keys of a configuration that was read again. */
+  apply(config: AgentConfig): void;
   /** Looks at files again. */
   reload(): Promise<ReloadOutcome>;
 }

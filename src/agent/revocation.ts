@@ -19,6 +19,7 @@ import { RevocationJudge } from "../identity/revocation/revocation-judge.ts";
 import type { TimeView } from "../identity/time/time-view.ts";
 import type { TlsMaterial, TlsMaterialSource } from "../identity/tls-material.ts";
 import { parseTrustBundle } from "../identity/trust-bundle.ts";
+import type { Reason } from "../identity/validator/candidate-report.ts";
 import { type Certificate, parseCertificate } from "../identity/x509/certificate.ts";
 import type { RevocationView } from "../sidecar/revocation-view.ts";
 import { CrlSources } from "../transport/crl-sources.ts";
@@ -58,6 +59,7 @@ export class Revocation implements AsyncDisposable {
   readonly #sources: CrlSources;
   readonly #ocsp: OcspClient;
   readonly #staple: OcspStaple;
+  readonly #judge: RevocationJudge;
   readonly #spared = new Set<string>();
   readonly #unsubscribe: () => void;
   #config: RevocationConfig;
@@ -68,7 +70,7 @@ export class Revocation implements AsyncDisposable {
     const time = (): TimeView => parts.time();
     this.#parts = parts;
     this.#config = settings.revocation;
-    this.#trust(source.current);
+    if (source.absent === undefined) this.#trust(source.current);
     this.#deny();
     const breathe = (): Promise<void> => clock.sleep(BREATH_MS);
     this.#shelf = new CrlShelf({ pool: this.#pool, time, breathe });
@@ -101,7 +103,7 @@ export class Revocation implements AsyncDisposable {
     const wanted = (): boolean => this.#config.ocsp !== "off";
     const leaf = (): Certificate | undefined => this.#leaf;
     this.#staple = new OcspStaple({ client: this.#ocsp, clock, time, leaf, wanted });
-    const judge = new RevocationJudge({
+    this.#judge = new RevocationJudge({
       pool: this.#pool,
       shelf: this.#shelf,
       answers: this.#answers,
@@ -114,7 +116,7 @@ export class Revocation implements AsyncDisposable {
       onSpared: (certificate, entry) => this.#saySpared(certificate, entry),
     });
     this.peers = new PeerRevocation({
-      judge,
+      judge: this.#judge,
       pool: this.#pool,
       answers: this.#answers,
       ocsp: this.#ocsp,
@@ -183,6 +185,14 @@ export class Revocation implements AsyncDisposable {
       deniedEnded: this.#denyList.ended(time.nowMs),
       cut: this.peers.cuts,
     };
+  }
+
+  /** What is known against a certificate of our own. */
+  objections(chainPem: string): readonly Reason[] {
+    const verdict = this.#judge.judge(parseCertificate(chainPem));
+    if (verdict.kind !== "revoked") return [];
+    const fix = "have the authority issue a new certificate for a new key";
+    return [{ code: "revoked", words: `the certificate was ${verdict.words}`, fix }];
   }
 
   /** Sentences a person should read. */

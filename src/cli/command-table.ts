@@ -9,6 +9,11 @@ import { aclExplainCommand } from "./commands/acl-explain.ts";
 import { aclListCommand } from "./commands/acl-list.ts";
 import { aclTestCommand } from "./commands/acl-test.ts";
 import { callCommand } from "./commands/call.ts";
+import { certExportCommand } from "./commands/cert-export.ts";
+import { certHistoryCommand } from "./commands/cert-history.ts";
+import { certImportCommand } from "./commands/cert-import.ts";
+import { certShowCommand } from "./commands/cert-show.ts";
+import { certTrustCommand } from "./commands/cert-trust.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { configCheckCommand } from "./commands/config-check.ts";
 import { configSchemaCommand } from "./commands/config-schema.ts";
@@ -16,6 +21,8 @@ import { configShowCommand } from "./commands/config-show.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { helpCommand } from "./commands/help.ts";
+import { keyCreateCommand } from "./commands/key-create.ts";
+import { keyListCommand } from "./commands/key-list.ts";
 import { limitsCommand } from "./commands/limits.ts";
 import { pkiInitCommand } from "./commands/pki-init.ts";
 import { pkiIssueCommand } from "./commands/pki-issue.ts";
@@ -23,6 +30,8 @@ import { reloadCommand } from "./commands/reload.ts";
 import { runCommand } from "./commands/run.ts";
 import { servicesCommand } from "./commands/services.ts";
 import { statusCommand } from "./commands/status.ts";
+import { storeReplaceCommand } from "./commands/store-replace.ts";
+import { storeResetCommand } from "./commands/store-reset.ts";
 import { tlsProbeCommand } from "./commands/tls-probe.ts";
 import { versionCommand } from "./commands/version.ts";
 
@@ -36,6 +45,15 @@ export const COMMANDS: readonly Command[] = [
   reloadCommand,
   doctorCommand,
   tlsProbeCommand,
+  certShowCommand,
+  certImportCommand,
+  certExportCommand,
+  certHistoryCommand,
+  certTrustCommand,
+  keyListCommand,
+  keyCreateCommand,
+  storeReplaceCommand,
+  storeResetCommand,
   aclExplainCommand,
   aclListCommand,
   aclTestCommand,

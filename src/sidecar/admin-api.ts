@@ -7,7 +7,7 @@
  * | `GET /v1/status`, `/v1/limits`, `/v1/services`, `/v1/config` | the views of `admin-operations.ts` |
  * | `POST /v1/reload` | what changed |
  * | `POST /v1/call` | `{service, endpoint, codec?, metadata?, timeoutMs?, body?}` -> `{body, metadata, durationMs, node}` |
- * | `/v1/certificate`, `/v1/trust`, `/v1/keys`, `/v1/store` and below | see `certificate-api.ts` |
+ * | `/v1/certificate`, `/v1/trust`, `/v1/keys` and below | see `certificate-api.ts` |
  * | `POST /v1/stream` | JSON Lines both ways: the call first, then messages; answered by messages, then `{"end":true}` or an error |
  *
  * A request may name the configuration that it is for, see `config-header.ts`.

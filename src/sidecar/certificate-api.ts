@@ -8,7 +8,6 @@
  * | `POST /v1/certificate/install`, `/v1/certificate/export` | what came of it |
  * | `POST /v1/trust` | `{pem, overlapMs}` -> the bundle |
  * | `POST /v1/keys` | `{name, algorithm}` -> the key |
- * | `POST /v1/store/reset` | `{decommission}` -> `{epoch}` |
  */
 import { AgentError } from "../base/errors.ts";
 import type { CreatableAlgorithm } from "../identity/keys/key-provider.ts";
@@ -43,7 +42,6 @@ export function certificateRoutes(
       (members) => operations.replaceTrust(text(members, "pem"), span(members, "overlapMs")),
     ],
     ["POST /v1/keys", (members) => operations.createKey(text(members, "name"), algorithm(members))],
-    ["POST /v1/store/reset", (members) => operations.reset(flag(members, "decommission"))],
   ]);
 }
 
@@ -93,11 +91,6 @@ export class CertificateClient implements CertificateOperations {
     const answer = await this.#ask("POST", "/v1/keys", { name, algorithm });
     return answer as unknown as PendingKeyView;
   }
-
-  async reset(decommission: boolean): Promise<{ readonly epoch: string }> {
-    const answer = await this.#ask("POST", "/v1/store/reset", { decommission });
-    return answer as { readonly epoch: string };
-  }
 }
 
 function parseImport(members: Members): ImportRequest {
@@ -107,7 +100,6 @@ function parseImport(members: Members): ImportRequest {
     trustPem: optionalText(members, "trustPem"),
     dryRun: flag(members, "dryRun"),
     force: flag(members, "force"),
-    replaceDevice: flag(members, "replaceDevice"),
   };
 }
 

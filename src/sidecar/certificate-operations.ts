@@ -6,9 +6,7 @@
  * requests only, over a socket that only the agent's own user can open; no answer holds an open key.
  */
 import type { CreatableAlgorithm, KeyAlgorithm } from "../identity/keys/key-provider.ts";
-
-/** How far a certificate has got; `docs/certificates.md` has the table. */
-export type IdentityState = "ACTIVE" | "TRIALLED" | "UNPROVEN" | "ROLLED_BACK";
+import type { IdentityState } from "../rotation/identity-state.ts";
 
 /** What `status` shows of the device's identity. */
 export interface IdentityView {
@@ -17,6 +15,8 @@ export interface IdentityView {
   readonly generation: number | undefined;
   /** `undefined` with `[tls]` files and in an empty store. */
   readonly state: IdentityState | undefined;
+  /** The state for a person: what was tried, and what comes next. */
+  readonly words: string | undefined;
   readonly notAfter: number | undefined;
   /** Upper-case hexadecimal. */
   readonly serial: string | undefined;
@@ -103,18 +103,18 @@ export interface ImportRequest {
   readonly trustPem: string | undefined;
   /** Only say what would come of it. */
   readonly dryRun: boolean;
-  /** Take also what fell back before. */
+  /** Take also what fell back before, what is older than the one in force, and another device's name. */
   readonly force: boolean;
-  /** The same name with a new key: a new epoch begins, and the old keys are destroyed. */
-  readonly replaceDevice: boolean;
 }
 
 export interface InstallView {
   readonly identity: IdentityView;
   /** `unchanged`: it was in force already; nothing was written. */
   readonly outcome: "installed" | "unchanged" | "checked";
-  readonly generation: number;
+  /** `undefined` when it was only checked. */
+  readonly generation: number | undefined;
   readonly leaf: CertificateView;
+  readonly key: KeyView;
   /** What deserves a look all the same. */
   readonly warnings: readonly { readonly code: string; readonly words: string }[];
   /** What was superfluous in the files, in words. */
@@ -163,6 +163,4 @@ export interface CertificateOperations {
   replaceTrust(trustPem: string, overlapMs: number): Promise<TrustView>;
   keys(): Promise<readonly PendingKeyView[]>;
   createKey(name: string, algorithm: CreatableAlgorithm): Promise<PendingKeyView>;
-  /** Destroys keys and certificates and begins a new epoch; with `decommission` also what seals the keys. */
-  reset(decommission: boolean): Promise<{ readonly epoch: string }>;
 }

@@ -35,8 +35,8 @@ export const pkiInitCommand = command({
       random: terminal.random,
     });
     await writeFileSet(directory, [
-      { name: "ca.key", text: authority.keyPem, mode: 0o600 },
-      { name: "ca.crt", text: authority.certificatePem, mode: 0o644 },
+      { name: "ca.key", content: authority.keyPem, mode: 0o600 },
+      { name: "ca.crt", content: authority.certificatePem, mode: 0o644 },
     ]);
     const notAfter = nowMs + days * DAY_MS;
     const fields = {

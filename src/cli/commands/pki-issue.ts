@@ -66,8 +66,8 @@ export const pkiIssueCommand = command({
       random: terminal.random,
     });
     await writeFileSet(at(""), [
-      { name: `${name}.key`, text: keyPem, mode: 0o600 },
-      { name: `${name}.crt`, text: certificatePem, mode: 0o644 },
+      { name: `${name}.key`, content: keyPem, mode: 0o600 },
+      { name: `${name}.crt`, content: certificatePem, mode: 0o644 },
     ]);
     const notAfter = nowMs + days * DAY_MS;
     const fields = {

@@ -10,6 +10,7 @@ import type { LineLog } from "../../host/line-log.ts";
 import { command } from "../command.ts";
 import { loadConfiguration } from "../configuration.ts";
 import { EXIT } from "../exit-codes.ts";
+import { machinePorts } from "../machine-ports.ts";
 import type { Terminal } from "../terminal.ts";
 
 export const runCommand = command({
@@ -84,19 +85,14 @@ async function portsOf(
   log: LineLog,
   configFile: string | undefined,
 ): Promise<AgentPorts> {
-  const [{ systemFiles }, { systemNetwork }, { openProcessFigures }, { systemdNotifier }] =
-    await Promise.all([
-      import("../../host/files.ts"),
-      import("../../host/network.ts"),
-      import("../../host/process-figures.ts"),
-      import("../../host/systemd.ts"),
-    ]);
-  const { clock, random, env, pid } = terminal;
+  const [machine, { openProcessFigures }, { systemdNotifier }] = await Promise.all([
+    machinePorts(terminal),
+    import("../../host/process-figures.ts"),
+    import("../../host/systemd.ts"),
+  ]);
+  const { env, pid } = terminal;
   return {
-    clock,
-    random,
-    files: systemFiles,
-    network: systemNetwork,
+    ...machine,
     figures: openProcessFigures(),
     notifier: systemdNotifier({ environment: env, pid, log: log.log }),
     log,

@@ -3,11 +3,12 @@
  */
 import { formatMoment, formatSpan } from "../../identity/span-words.ts";
 import type { StatusView } from "../../sidecar/admin-operations.ts";
+import { identityRows } from "../certificates/format.ts";
 import { command } from "../command.ts";
 import { agentStillOf } from "../configuration.ts";
 import { formatBytes, formatDuration } from "../format/duration.ts";
-import { paint } from "../format/style.ts";
 import { revocationRows } from "../format/revocation-rows.ts";
+import { paint } from "../format/style.ts";
 import { columns } from "../format/table.ts";
 import type { Output } from "../terminal.ts";
 
@@ -61,6 +62,7 @@ export function formatStatus(status: StatusView, out: Output, nowMs: number): st
     rows.push(["certificate", `${subject}, issued by ${issuer}`]);
     rows.push(["", `${ends} (${formatMoment(notAfter)}), serial ${tls.certificate.serial}`]);
   }
+  if (status.identity !== undefined) rows.push(...identityRows(status.identity, out));
   if (status.revocation !== undefined) rows.push(...revocationRows(status.revocation, out));
   const counters = Object.entries(status.counters)
     .filter(([name, count]) => count > 0 || ALWAYS_COUNTED.has(name))

@@ -10,7 +10,7 @@ import { AgentError, errorText } from "../../base/errors.ts";
 
 export interface NewFile {
   readonly name: string;
-  readonly text: string;
+  readonly content: string | Uint8Array;
   /** Permission bits; 0o600 for keys. */
   readonly mode: number;
 }
@@ -70,9 +70,9 @@ function inTheWay(path: string): AgentError {
   });
 }
 
-async function writeWhole(path: string, { text, mode }: NewFile): Promise<void> {
+async function writeWhole(path: string, { content, mode }: NewFile): Promise<void> {
   await using file = await open(path, "wx", mode);
-  await file.writeFile(text);
+  await file.writeFile(content);
   await file.sync();
 }
 

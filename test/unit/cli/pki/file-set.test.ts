@@ -21,8 +21,8 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 const PAIR: readonly [NewFile, NewFile] = [
-  { name: "a.key", text: "key", mode: 0o600 },
-  { name: "a.crt", text: "certificate", mode: 0o644 },
+  { name: "a.key", content: "key", mode: 0o600 },
+  { name: "a.crt", content: "certificate", mode: 0o644 },
 ];
 
 suite("writeFileSet", () => {
@@ -66,7 +66,7 @@ suite("writeFileSet", () => {
 
   test("half of a set is taken back when the other half can't be written", async () => {
     // The name of the second is too long, which link(2) finds out when the first is in its place.
-    const impossible = { name: "x".repeat(300), text: "", mode: 0o644 };
+    const impossible = { name: "x".repeat(300), content: "", mode: 0o644 };
     const absent = writeFileSet(join(directory, "new"), [PAIR[0], impossible]);
     await assert.rejects(absent, { code: "ERR_FILE_IO", message: /ENAMETOOLONG.*link/ });
     assert.deepEqual(readdirSync(join(directory, "new")), []);
@@ -74,7 +74,7 @@ suite("writeFileSet", () => {
 
   test("of two at once one wins, whole", async () => {
     const sets = ["1", "2", "3"].map((mark) =>
-      PAIR.map((file) => ({ ...file, text: `${file.text}${mark}` })),
+      PAIR.map((file) => ({ ...file, content: `${file.content}${mark}` })),
     );
     const results = await Promise.allSettled(sets.map((set) => writeFileSet(directory, set)));
     const winners = results.filter(({ status }) => status === "fulfilled");

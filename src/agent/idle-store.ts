@@ -1,0 +1,138 @@
+/**
+ * The certificate store of a device whose agent does not run, opened by a command.
+ */
+import { AgentError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Destruction, SealingKeySource } from "../identity/keys/sealing-key.ts";
+import type { CertificateStore } from "../identity/store/certificate-store.ts";
+import { CandidateRefused } from "../rotation/candidate-refused.ts";
+import type {
+  CertificateOperations,
+  CertificateView,
+  ImportRequest,
+  InstallView,
+} from "../sidecar/certificate-operations.ts";
+import type { StatePorts } from "./agent-ports.ts";
+import type { AgentConfig } from "./config.ts";
+import { openDeviceTime } from "./device-time.ts";
+import { openStore } from "./open-store.ts";
+import { sealingKeyOf } from "./sealing.ts";
+import { openStoreIdentity } from "./store-identity.ts";
+
+/** Nothing is logged: what went wrong is thrown, and what was done is the command's answer. */
+const SILENT: Logger = {
+  emit: () => undefined,
+  enabled: () => false,
+  with: () => SILENT,
+};
+
+/** The key comes with it: those of the store are destroyed. */
+export type ReplacementFiles = Pick<ImportRequest, "certificatesPem" | "keyPem" | "trustPem">;
+
+export interface Replacement {
+  /** What was in force. */
+  readonly replaced: CertificateView;
+  readonly installed: InstallView;
+}
+
+export interface ResetView {
+  readonly epoch: string;
+  /** What became of the sealing key; `undefined` when it stays. */
+  readonly sealing: Destruction | undefined;
+}
+
+/** @throws AgentError `ERR_STORE_NONE` without `store.dir`; `ERR_STORE_*`, `ERR_KEY_SEALING_INVALID`. */
+export async function openIdleStore(config: AgentConfig, ports: StatePorts): Promise<IdleStore> {
+  const store = await openStore(config, ports, SILENT);
+  if (store === undefined) {
+    throw new AgentError("ERR_STORE_NONE", "the configuration has no certificate store");
+  }
+  try {
+    return new IdleStore(store, sealingKeyOf(config, store.dir, ports), config, ports);
+  } catch (error) {
+    await store[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+export class IdleStore implements AsyncDisposable {
+  readonly #store: CertificateStore;
+  readonly #sealingKey: SealingKeySource;
+  readonly #config: AgentConfig;
+  readonly #ports: StatePorts;
+  readonly #open = new AsyncDisposableStack();
+
+  /** Use {@link openIdleStore}. */
+  constructor(
+    store: CertificateStore,
+    sealingKey: SealingKeySource,
+    config: AgentConfig,
+    ports: StatePorts,
+  ) {
+    this.#store = this.#open.use(store);
+    this.#sealingKey = sealingKey;
+    this.#config = config;
+    this.#ports = ports;
+  }
+
+  /**
+   * Takes up what the last process left half done, as an agent would.
+   *
+   * @throws AgentError `ERR_KEY_*`, `ERR_CERT_*` when what is in force can't be used on this device.
+   */
+  async certificates(): Promise<CertificateOperations> {
+    const options = { ports: this.#ports, log: SILENT, store: this.#store };
+    const time = this.#open.use(await openDeviceTime({ ...options, device: () => undefined }));
+    const identity = await openStoreIdentity(
+      {
+        ...options,
+        sealingKey: this.#sealingKey,
+        config: this.#config,
+        time: time.trusted,
+        use: { usedBy: () => [] },
+        // the agent asks about the certificate when it starts
+        revoked: async () => [],
+      },
+      new AbortController().signal,
+    );
+    return this.#open.use(identity).certificates;
+  }
+
+  /**
+   * The same name with another key: what was there is destroyed, a new epoch begins.
+   *
+   * @throws AgentError `ERR_IDENTITY_NONE` for an empty store; `ERR_CERT_REFUSED` when the certificate is
+   *   no good, of another name, or has the same key: nothing has changed. After that a failure leaves
+   *   the store empty, and the same command again finishes it.
+   */
+  async replace(files: ReplacementFiles): Promise<Replacement> {
+    const certificates = await this.certificates();
+    const { leaf: replaced, key } = await certificates.show();
+    const request = { ...files, trustPem: files.trustPem ?? this.#store.current?.trustBundlePem };
+    const checked = await certificates.install({ ...request, dryRun: true, force: false });
+    if (checked.key.spkiSha256 === key.spkiSha256) {
+      const words = "the certificate has the key of the one in force";
+      throw new CandidateRefused([
+        { code: "same-key", words, fix: "make a new key, or use `microedge cert import`" },
+      ]);
+    }
+    await this.#store.reset();
+    const installed = await certificates.install({ ...request, dryRun: false, force: false });
+    return { replaced, installed };
+  }
+
+  /**
+   * Destroys keys and certificates and begins a new epoch; also of a store whose keys can't be opened.
+   *
+   * @param decommission Also what seals the keys.
+   */
+  async reset(decommission: boolean): Promise<ResetView> {
+    await this.#store.reset();
+    const sealing = decommission ? await this.#sealingKey.destroy() : undefined;
+    return { epoch: this.#store.epoch, sealing };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#open.disposeAsync();
+  }
+}

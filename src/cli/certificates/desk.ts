@@ -1,0 +1,77 @@
+/**
+ * Who answers questions about the device's identity: the running agent, else the store itself.
+ */
+import type { IdleStore } from "../../agent/idle-store.ts";
+import { AgentError, isAgentError } from "../../base/errors.ts";
+import { AdminClient } from "../../sidecar/admin-client.ts";
+import type { CertificateOperations } from "../../sidecar/certificate-operations.ts";
+import { loadConfiguration } from "../configuration.ts";
+import { machinePorts } from "../machine-ports.ts";
+import type { Terminal } from "../terminal.ts";
+
+/** The store of a device whose agent does not run. */
+export async function openStoreOf(
+  terminal: Terminal,
+  configFile: string | undefined,
+): Promise<IdleStore> {
+  const loaded = await loadConfiguration(terminal, configFile);
+  if (await answers(new AdminClient(loaded.config.controlSocketPath, loaded.config.file))) {
+    throw new AgentError("ERR_STORE_LOCKED", "the agent is running and uses the store", {
+      fields: { fix: "stop the agent first: `systemctl stop microedge`" },
+    });
+  }
+  const { openIdleStore } = await import("../../agent/idle-store.ts");
+  return openIdleStore(loaded.config, await machinePorts(terminal));
+}
+
+export interface Desk extends AsyncDisposable {
+  readonly certificates: CertificateOperations;
+  /** Whether an agent runs, which then takes a change at once. */
+  readonly running: boolean;
+}
+
+/**
+ * @throws AgentError `ERR_CONFIG_*`; `ERR_STORE_NONE` without a store and without an agent;
+ *   `ERR_STORE_LOCKED` when an agent holds the store that can't be asked.
+ */
+export async function openDesk(terminal: Terminal, configFile: string | undefined): Promise<Desk> {
+  const loaded = await loadConfiguration(terminal, configFile);
+  const { config } = loaded;
+  const agent = new AdminClient(config.controlSocketPath, config.file);
+  if (await answers(agent)) {
+    return {
+      certificates: agent.certificates,
+      running: true,
+      async [Symbol.asyncDispose]() {},
+    };
+  }
+  if (config.store.dir === undefined) {
+    throw new AgentError(
+      "ERR_STORE_NONE",
+      "no agent is running, and the configuration has no certificate store",
+    );
+  }
+  const { openIdleStore } = await import("../../agent/idle-store.ts");
+  await using opening = new AsyncDisposableStack();
+  const store = opening.use(await openIdleStore(config, await machinePorts(terminal)));
+  const certificates = await store.certificates();
+  const open = opening.move();
+  return {
+    certificates,
+    running: false,
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
+  };
+}
+
+async function answers(agent: AdminClient): Promise<boolean> {
+  try {
+    await agent.status();
+    return true;
+  } catch (thrown) {
+    // who may not open the socket may not open the store either, and is told so
+    const absent =
+      isAgentError(thrown, "ERR_CONTROL_UNREACHABLE") && thrown.fields["fix"] === undefined;
+    if (absent) return false;
+    throw thrown;
+  }
+}

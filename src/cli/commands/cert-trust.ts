@@ -1,0 +1,53 @@
+/**
+ * `microedge cert trust`: the authorities that peers must come from, and their replacement.
+ */
+import { resolve } from "node:path";
+import { readBoundedTextFile } from "../../host/text-file.ts";
+import { usage } from "../arguments.ts";
+import { openDesk } from "../certificates/desk.ts";
+import { formatTrust } from "../certificates/format.ts";
+import { command } from "../command.ts";
+
+const HELP = "microedge help cert trust";
+const MAX_BUNDLE_BYTES = 1024 * 1024;
+const MAX_OVERLAP_DAYS = 3_650;
+const DAY_MS = 86_400_000;
+
+export const certTrustCommand = command({
+  name: "cert trust",
+  summary: "list the authorities of the trust bundle, or replace the bundle",
+  detail:
+    "With --replace the new bundle is refused unless this device's own certificate verifies under it. With --overlap the old authorities count as well for so many days, so that peers which have not changed yet are still served; then they leave by themselves.",
+  options: {
+    replace: { type: "string", value: "FILE", doc: "the new trust bundle, PEM" },
+    overlap: {
+      type: "string",
+      value: "DAYS",
+      doc: "how long the old authorities count as well; default 0",
+    },
+  },
+  examples: ["microedge cert trust", "microedge cert trust --replace roots.pem --overlap 30"],
+  async run({ terminal, report, configFile, options }) {
+    if (options.replace === undefined && options.overlap !== undefined) {
+      throw usage("--overlap goes with --replace", HELP);
+    }
+    await using desk = await openDesk(terminal, configFile);
+    const trust =
+      options.replace === undefined
+        ? await desk.certificates.trust()
+        : await desk.certificates.replaceTrust(
+            await readBoundedTextFile(resolve(terminal.cwd, options.replace), MAX_BUNDLE_BYTES),
+            parseOverlap(options.overlap),
+          );
+    return report.result({ ...trust }, () => formatTrust(trust, terminal.clock.now()));
+  },
+});
+
+/** Milliseconds. @throws AgentError `ERR_USAGE`. */
+function parseOverlap(text: string | undefined): number {
+  const days = Number(text ?? "0");
+  if (!/^\d+$/.test(text ?? "0") || days > MAX_OVERLAP_DAYS) {
+    throw usage(`--overlap must be a whole number of days up to ${MAX_OVERLAP_DAYS}`, HELP);
+  }
+  return days * DAY_MS;
+}

@@ -5,7 +5,7 @@
  */
 import type { Certificate } from "../x509/certificate.ts";
 import { DER_TAG, readElements, readOne } from "../x509/der.ts";
-import { dnsConstraints, isEmptyConstraints } from "./name-constraints.ts";
+import { dnsConstraints, excludedWildcard, isEmptyConstraints } from "./name-constraints.ts";
 import { extension, hasUnnamedCurve, OID, type RawFields } from "./raw-fields.ts";
 
 /** Where a certificate stands in its chain. */
@@ -15,6 +15,8 @@ export interface RuleSubject {
   readonly certificate: Certificate;
   readonly raw: RawFields;
   readonly place: Place;
+  /** Of the chain; the certificate itself in the leaf's place. */
+  readonly leaf: Certificate;
 }
 
 export interface ExtensionRule {
@@ -23,7 +25,11 @@ export interface ExtensionRule {
   /** Only a warning unless the policy is strict. */
   readonly profile: boolean;
   readonly fix: string;
-  /** The fault, following "it"; `undefined` if there is none. */
+  /**
+   * The fault, following "it"; `undefined` if there is none.
+   *
+   * @throws AgentError `ERR_CERT_INVALID` when the DER that it asks for is none.
+   */
   fault(subject: RuleSubject): string | undefined;
 }
 
@@ -106,6 +112,16 @@ export const EXTENSION_RULES: readonly ExtensionRule[] = [
       if (isEmptyConstraints(raw)) return "has empty name constraints";
       const odd = dnsConstraints(raw).find(({ base }) => base.includes("*"));
       return odd && `has a DNS name constraint with a wildcard ("${odd.base}")`;
+    },
+  },
+  {
+    code: "name-constraint",
+    places: AUTHORITIES,
+    profile: false,
+    fix: "issue the certificate without the wildcard",
+    fault: ({ raw, leaf }) => {
+      const wildcard = excludedWildcard(leaf, raw);
+      return wildcard && `excludes a name that "${wildcard}" in the certificate covers`;
     },
   },
   {

@@ -2,13 +2,13 @@
  * Our own checks on the leaf and on the authorities above it, in words. All run, because one fault can
  * hide another.
  */
+import { isAgentError } from "../../base/errors.ts";
 import { CERTIFICATE_CHECKS, findProblems, type Problem } from "../peer-checks.ts";
 import { formatMoment, formatSpan } from "../span-words.ts";
 import type { Certificate } from "../x509/certificate.ts";
 import type { CandidateRole, Reason } from "./candidate-report.ts";
 import { EXTENSION_RULES, type Place } from "./extension-rules.ts";
 import type { IssuerPath, Issuers } from "./issuer-paths.ts";
-import { excludedWildcard } from "./name-constraints.ts";
 import { readRawFields } from "./raw-fields.ts";
 
 export interface PathFindings {
@@ -39,7 +39,7 @@ export function leafFindings(leaf: Certificate, checks: PathChecks): PathFinding
     const context = { nowMs: checks.atMs, role: "server", host } as const;
     problems.push(...findProblems(leaf, context).filter(({ cause }) => cause === "name-mismatch"));
   }
-  const ruled = ruleFindings(leaf, "leaf", checks.strictProfile);
+  const ruled = ruleFindings(leaf, "leaf", leaf, checks.strictProfile);
   return {
     reasons: unique([...problems.map(problemReason), ...ruled.reasons]),
     warnings: ruled.warnings,
@@ -58,13 +58,7 @@ export function authorityFindings(path: IssuerPath, checks: PathChecks): PathFin
       const words = fault(authority, { nowMs: checks.atMs, role: "server" });
       if (words !== undefined) reasons.push(authorityReason(authority, cause, words, fix));
     }
-    const wildcard = excludedWildcard(path[0], readRawFields(authority));
-    if (wildcard !== undefined) {
-      const words = `excludes a name that "${wildcard}" in the certificate covers`;
-      const fix = "issue the certificate without the wildcard";
-      reasons.push(authorityReason(authority, "name-constraint", words, fix));
-    }
-    const ruled = ruleFindings(authority, place, checks.strictProfile);
+    const ruled = ruleFindings(authority, place, path[0], checks.strictProfile);
     reasons.push(...ruled.reasons);
     warnings.push(...ruled.warnings);
   }
@@ -75,7 +69,7 @@ export function authorityFindings(path: IssuerPath, checks: PathChecks): PathFin
 export function barredReasons(chain: readonly Certificate[], issuers: Issuers): Reason[] {
   return chain.flatMap((child) =>
     issuers.barred(child).flatMap((authority) => {
-      const { reasons } = ruleFindings(authority, "intermediate", false);
+      const { reasons } = ruleFindings(authority, "intermediate", child, false);
       if (reasons.length > 0) return reasons;
       const words = `signed "${child.summary.subject}", which names another key identifier`;
       const fix = "issue it with the key identifier that its authority has";
@@ -99,22 +93,39 @@ export function unique(reasons: readonly Reason[]): Reason[] {
   return [...byWords.values()];
 }
 
-function ruleFindings(certificate: Certificate, place: Place, strict: boolean): PathFindings {
+function ruleFindings(
+  certificate: Certificate,
+  place: Place,
+  leaf: Certificate,
+  strict: boolean,
+): PathFindings {
   const reasons: Reason[] = [];
   const warnings: Reason[] = [];
-  const subject = { certificate, raw: readRawFields(certificate), place };
-  const who = place === "leaf" ? "the certificate" : `"${certificate.summary.subject}"`;
+  const subject = { certificate, raw: readRawFields(certificate), place, leaf };
+  const isLeaf = place === "leaf";
+  const who = isLeaf ? "the certificate" : `"${certificate.summary.subject}" in its chain`;
   for (const { code, places, profile, fix, fault } of EXTENSION_RULES) {
-    const words = places.includes(place) ? fault(subject) : undefined;
-    if (words === undefined) continue;
-    const reason = {
-      code: place === "leaf" ? code : `authority-${code}`,
-      words: `${who}${place === "leaf" ? "" : " in its chain"} ${words}`,
-      fix,
-    };
-    (profile && !strict ? warnings : reasons).push(reason);
+    if (!places.includes(place)) continue;
+    const found = outcomeOf(() => fault(subject));
+    if (found === undefined) continue;
+    const words = typeof found === "string" ? found : UNREADABLE;
+    const kind = typeof found === "string" ? code : "malformed";
+    const reason = { code: isLeaf ? kind : `authority-${kind}`, words: `${who} ${words}`, fix };
+    (profile && !strict && words === found ? warnings : reasons).push(reason);
   }
   return { reasons, warnings };
+}
+
+const UNREADABLE = "has an extension that can't be read";
+
+/** What a rule finds; `null` when the DER that it reads is none, which is a fault like any other. */
+function outcomeOf(fault: () => string | undefined): string | undefined | null {
+  try {
+    return fault();
+  } catch (error) {
+    if (isAgentError(error, "ERR_CERT_INVALID")) return null;
+    throw error;
+  }
 }
 
 function lengthReasons(path: IssuerPath, maxIntermediates: number): Reason[] {

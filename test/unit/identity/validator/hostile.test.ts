@@ -7,13 +7,14 @@ import {
   createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
+  sign,
   X509Certificate,
 } from "node:crypto";
 import { suite, test } from "node:test";
 import fc from "fast-check";
 import { systemRandom } from "#src/host/random.ts";
 import { parseTrustBundle } from "#src/identity/trust-bundle.ts";
-import type { HandshakeTrial } from "#src/identity/validator/candidate-report.ts";
+import type { CandidateReport, HandshakeTrial } from "#src/identity/validator/candidate-report.ts";
 import { findPaths, Issuers } from "#src/identity/validator/issuer-paths.ts";
 import { timeTwin } from "#src/identity/validator/time-twin.ts";
 import { parseCertificate } from "#src/identity/x509/certificate.ts";
@@ -22,6 +23,7 @@ import {
   certificatePem,
   subjectNameDer,
 } from "#src/identity/x509/certificate-builder.ts";
+import { readElements, readOne } from "#src/identity/x509/der.ts";
 import { type Authority, createAuthority } from "#src/identity/x509/issue.ts";
 import { testPki } from "../../../fakes/certificates.ts";
 import { candidateOf, codes, DAY, judge, trial } from "./candidate-rig.ts";
@@ -191,49 +193,150 @@ suite("twins", () => {
   });
 });
 
-test("certificates mutated at random: never anything but a reason, or the very same certificate", async () => {
+interface Mutation {
+  readonly at: number;
+  readonly kind: "flip" | "set" | "cut" | "drop" | "double";
+  readonly value: number;
+}
+
+const mutations = (kinds: readonly Mutation["kind"][]) =>
+  fc.array(
+    fc.record({
+      at: fc.nat(),
+      kind: fc.constantFrom(...kinds),
+      value: fc.integer({ min: 0, max: 255 }),
+    }),
+    { minLength: 1, maxLength: 4 },
+  );
+
+function mutate(bytes: Uint8Array, list: readonly Mutation[]): Buffer {
+  let mutated = Buffer.from(bytes);
+  for (const { at, kind, value } of list) {
+    const position = at % Math.max(1, mutated.length);
+    const [before, after] = [mutated.subarray(0, position), mutated.subarray(position)];
+    if (kind === "flip") mutated[position] = (mutated[position] ?? 0) ^ (1 << (value & 7));
+    else if (kind === "set") mutated[position] = value;
+    else if (kind === "cut") mutated = Buffer.from(before);
+    else if (kind === "drop") mutated = Buffer.concat([before, after.subarray(1 + (value & 7))]);
+    else mutated = Buffer.concat([before, after.subarray(0, value), after]);
+  }
+  return mutated;
+}
+
+suite("certificates mutated at random: never anything but a reason", () => {
   const der = new X509Certificate(good.certificatePem).raw;
   const root = new X509Certificate(pki.caPem).raw;
-  const tally = { accepted: 0, refused: 0 };
-  const mutation = fc.record({
-    at: fc.nat(),
-    kind: fc.constantFrom("flip", "set", "cut", "drop", "double"),
-    value: fc.integer({ min: 0, max: 255 }),
-  });
-  const mutate = (bytes: Buffer, list: readonly { at: number; kind: string; value: number }[]) => {
-    let mutated = Buffer.from(bytes);
-    for (const { at, kind, value } of list) {
-      const position = at % Math.max(1, mutated.length);
-      const [head, tail] = [mutated.subarray(0, position), mutated.subarray(position)];
-      if (kind === "flip") mutated[position] = (mutated[position] ?? 0) ^ (1 << (value & 7));
-      else if (kind === "set") mutated[position] = value;
-      else if (kind === "cut") mutated = Buffer.from(head);
-      else if (kind === "drop") mutated = Buffer.concat([head, tail.subarray(1 + (value & 7))]);
-      else mutated = Buffer.concat([head, tail.subarray(0, value), tail]);
-    }
-    return mutated;
-  };
-  const property = fc.asyncProperty(
-    fc.array(mutation, { minLength: 1, maxLength: 4 }),
-    fc.boolean(),
-    async (list, hitRoot) => {
-      const changed = mutate(hitRoot ? root : der, list);
+
+  test("broken anywhere: one of the leaf never passes", async () => {
+    const tally = { accepted: 0, refused: 0 };
+    const list = mutations(["flip", "set", "cut", "drop", "double"]);
+    const property = fc.asyncProperty(list, fc.boolean(), async (changes, hitRoot) => {
+      const original = hitRoot ? root : der;
+      const changed = mutate(original, changes);
+      const pem = certificatePem(changed);
       const report = await judge({
         ...candidate,
-        ...(hitRoot
-          ? { trustBundlePem: certificatePem(changed) }
-          : { chainPem: certificatePem(changed) }),
+        ...(hitRoot ? { trustBundlePem: pem } : { chainPem: pem }),
       });
-      const same = changed.equals(hitRoot ? root : der);
       if (report.reasons.length === 0) tally.accepted += 1;
       else tally.refused += 1;
-      // A root's signature is not used, so a change there may pass; one of the leaf never does.
-      if (!hitRoot && !same) assert.notDeepEqual(report.reasons, []);
-      assert.ok(
-        report.reasons.every(({ code, words, fix }) => code !== "" && words !== "" && fix !== ""),
-      );
-    },
-  );
-  await fc.assert(property, { numRuns: 600 });
-  assert.ok(tally.refused > 300, `${tally.refused} refused`);
+      // A root's signature is not used, so a change there may pass.
+      if (!hitRoot && !changed.equals(original)) assert.notDeepEqual(report.reasons, []);
+      assertReasons(report);
+    });
+    await fc.assert(property, { numRuns: 600 });
+    assert.ok(tally.refused > 300, `${tally.refused} refused`);
+  });
+
+  test("broken in an extension, and signed again by the authority: what only our rules read", async () => {
+    const seen = new Set<string>();
+    const property = fc.asyncProperty(
+      fc.constantFrom(...Object.values(EXTENSIONS)),
+      fc.boolean(),
+      mutations(["flip", "set"]),
+      async ({ oid, value, hits }, critical, changes) => {
+        const authority = hits === "authority";
+        const extension = { oid, critical, value: mutate(value, changes) };
+        const issuing = authority ? resign(root, extension) : root;
+        const leaf = authority ? der : resign(der, extension);
+        const report = await judge({
+          ...candidate,
+          chainPem: certificatePem(leaf),
+          trustBundlePem: certificatePem(issuing),
+        });
+        for (const code of codes(report)) seen.add(code);
+        assertReasons(report);
+      },
+    );
+    await fc.assert(property, { numRuns: 400 });
+    for (const code of ["malformed", "authority-name-constraint", "authority-malformed"]) {
+      assert.ok(seen.has(code), `${code} among ${[...seen].join(", ")}`);
+    }
+  });
 });
+
+function assertReasons({ reasons }: CandidateReport): void {
+  assert.ok(reasons.every(({ code, words, fix }) => code !== "" && words !== "" && fix !== ""));
+}
+
+/** Values that are good, of the extensions that our rules read themselves. */
+const EXTENSIONS = {
+  constraints: {
+    oid: "0603551d1e",
+    value: Buffer.from("3011a00f300d820b6578616d706c652e636f6d", "hex"),
+    hits: "authority",
+  },
+  leafAccess: {
+    oid: "06082b06010505070101",
+    value: Buffer.from("3013301106082b060105050730018605613a2f2f62", "hex"),
+    hits: "leaf",
+  },
+  authorityAccess: {
+    oid: "06082b06010505070101",
+    value: Buffer.from("3013301106082b060105050730018605613a2f2f62", "hex"),
+    hits: "authority",
+  },
+} as const;
+
+interface OddExtension {
+  /** DER, hexadecimal. */
+  readonly oid: string;
+  readonly critical: boolean;
+  readonly value: Uint8Array;
+}
+
+/** The certificate with one more extension, signed again with the key of the test authority. */
+function resign(der: Uint8Array, { oid, critical, value }: OddExtension): Buffer {
+  const [tbs, algorithm] = readElements(readOne(der, 0x30));
+  assert.ok(tbs !== undefined && algorithm !== undefined);
+  const fields = readElements(tbs.content).map(({ tag, content }) => {
+    if (tag !== 0xa3) return element(tag, content);
+    const extra = element(
+      0x30,
+      Buffer.from(oid, "hex"),
+      ...(critical ? [Buffer.from("0101ff", "hex")] : []),
+      element(0x04, value),
+    );
+    return element(tag, element(0x30, readOne(content, 0x30), extra));
+  });
+  const inner = element(0x30, ...fields);
+  const signature = sign("sha256", inner, createPrivateKey(pki.authority.keyPem));
+  return element(
+    0x30,
+    inner,
+    element(0x30, algorithm.content),
+    element(0x03, Uint8Array.of(0), signature),
+  );
+}
+
+function element(tag: number, ...parts: readonly Uint8Array[]): Buffer {
+  const content = Buffer.concat(parts);
+  const length = Buffer.alloc(4);
+  length.set([tag, 0x82]);
+  if (content.length < 0x80) return Buffer.concat([Uint8Array.of(tag, content.length), content]);
+  if (content.length < 0x100) {
+    return Buffer.concat([Uint8Array.of(tag, 0x81, content.length), content]);
+  }
+  length.writeUInt16BE(content.length, 2);
+  return Buffer.concat([length, content]);
+}

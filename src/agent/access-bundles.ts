@@ -12,9 +12,9 @@ const MAX_BYTES = 1024 * 1024;
 
 /** @throws ConfigError with every bundle that can't be used. */
 export async function assertBundles(config: AgentConfig, files: Files): Promise<void> {
-  const { acl, file, tlsFiles, controlSocketPath } = config;
+  const { acl, file, rpc, controlSocketPath } = config;
   // plain text has nobody to vouch for
-  if (tlsFiles === undefined) return;
+  if (rpc.insecurePlaintext) return;
   const problems: ConfigProblem[] = [];
   for (const [at, { caPath }] of (acl?.bundles ?? []).entries()) {
     try {

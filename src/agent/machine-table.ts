@@ -26,7 +26,7 @@ export const PATHS: readonly Place[] = [
   },
   {
     name: "/var/lib/microedge",
-    doc: "State directory of the system service; nothing is written there yet.",
+    doc: "State directory of the system service: certificate store, sealing key and kept revocation lists, as `store.dir` says.",
   },
   {
     name: "/usr/bin/microedge",
@@ -35,6 +35,22 @@ export const PATHS: readonly Place[] = [
   {
     name: "tls.cert, tls.key, tls.ca",
     doc: "Read at start, looked at every `tls.reload_interval_ms`, and on SIGHUP. Never written.",
+  },
+  {
+    name: "/proc/uptime",
+    doc: "Read: how long the machine has been up, suspended time included.",
+  },
+  {
+    name: "/etc/machine-id, /run/machine-id, /proc/device-tree/serial-number, /proc/cpuinfo",
+    doc: "Read when the device's own sealing key is used: what tells this device from a copy of its disk.",
+  },
+  {
+    name: "/dev/tpmrm0, /usr/sbin, /sbin",
+    doc: "Used only with `sealing.tpm_*` or `sealing.token_*`: the TPM, and where their tools are looked for.",
+  },
+  {
+    name: "/run/systemd/timesync/synchronized",
+    doc: "Read: whether systemd-timesyncd has set the clock. chronyd and ntpd are asked on UDP 323 and 123 of the loopback address.",
   },
   {
     name: "handlers.module",
@@ -78,6 +94,10 @@ export const PORTS: readonly Place[] = [
 ];
 
 export const VARIABLES: readonly Place[] = [
+  {
+    name: "CREDENTIALS_DIRECTORY",
+    doc: "Where systemd puts credentials; `sealing.credential` is looked for there.",
+  },
   {
     name: "MICROEDGE_<SECTION>_<KEY>",
     doc: "Overrides a key of a section; the tables below name each. Lists can't be overridden. An unknown name is a warning.",

@@ -43,12 +43,11 @@ export function tlsView(
   const over = (config.tls.observeUntil ?? Infinity) <= nowMs;
   const { inbound } = config.verification;
   return {
-    verify:
-      config.tlsFiles === undefined
-        ? "plaintext"
-        : inbound === "observe" && over
-          ? "enforce"
-          : inbound,
+    verify: config.rpc.insecurePlaintext
+      ? "plaintext"
+      : inbound === "observe" && over
+        ? "enforce"
+        : inbound,
     minVersion: config.tls.minVersion,
     certificate: material?.leaf,
     refused: material?.refusal,
@@ -123,7 +122,7 @@ export function statusWarnings(sources: WarningSources): readonly string[] {
         : `observing ended on ${until}: peers are enforced; set tls.verify = "enforce"`,
     );
   }
-  if (config.tlsFiles !== undefined && config.tls.minVersion === "1.2") {
+  if (!config.rpc.insecurePlaintext && config.tls.minVersion === "1.2") {
     warnings.push("TLS 1.2 is allowed for old peers (tls.minVersion)");
   }
   if (reloadRefused !== undefined) warnings.push(`the last reload was refused: ${reloadRefused}`);

@@ -7,6 +7,8 @@
 import { ConfigError } from "../agent/config-problem.ts";
 import { errorText, isAgentError } from "../base/errors.ts";
 import { escapeUnprintable } from "../host/log-value.ts";
+import type { Reason } from "../identity/validator/candidate-report.ts";
+import { CandidateRefused } from "../rotation/candidate-refused.ts";
 import { RemoteError } from "../rpc/client/remote-error.ts";
 import type { MicroError } from "../wire/mucp/error.ts";
 import type { ExitCode } from "./exit-codes.ts";
@@ -80,6 +82,9 @@ export class Report {
       const where = line === undefined ? "" : `line ${line}: `;
       lines.push(`  ${where}${escapeUnprintable(`${key} ${message}`)}`);
     }
+    for (const { code, words, fix } of failure.reasons ?? []) {
+      lines.push(`  - ${escapeUnprintable(words)} (${code})`, `    fix: ${escapeUnprintable(fix)}`);
+    }
     lines.push(`  fix: ${escapeUnprintable(failure.hint)}`, `  code: ${failure.code}`);
     if (exitCode === EXIT.bug) lines.push(harmless(stackOf(thrown)));
     this.#terminal.stderr.write(`${lines.join("\n")}\n`);
@@ -117,6 +122,8 @@ export interface FailureView {
   readonly hint: string;
   /** Everything that is wrong with a configuration. */
   readonly problems?: ConfigError["problems"];
+  /** Everything that is wrong with a certificate. */
+  readonly reasons?: readonly Reason[];
   /** What the called service answered. */
   readonly remote?: MicroError;
 }
@@ -134,6 +141,11 @@ export function describe(thrown: unknown): FailureView {
   const fix = thrown.fields["fix"];
   const said = { code, message, hint: typeof fix === "string" ? fix : hint };
   if (thrown instanceof RemoteError) return { ...said, remote: thrown.remote };
+  if (thrown instanceof CandidateRefused) {
+    const { reasons } = thrown;
+    const count = `${reasons.length} reason${reasons.length === 1 ? "" : "s"}`;
+    return { ...said, message: `the certificate is refused for ${count}`, reasons };
+  }
   if (!(thrown instanceof ConfigError)) return said;
   const count = thrown.problems.length;
   const where = thrown.file ?? "the configuration";

@@ -6,6 +6,8 @@
  * because a JSON number that passed through `JSON.parse` would have lost digits.
  */
 import { AgentError, ERRORS, type ErrorCode, isAgentError } from "../base/errors.ts";
+import type { Reason } from "../identity/validator/candidate-report.ts";
+import { CandidateRefused } from "../rotation/candidate-refused.ts";
 import { RemoteError } from "../rpc/client/remote-error.ts";
 import type { CodecName } from "../wire/codec/codec.ts";
 import { parseJson } from "../wire/codec/json-text.ts";
@@ -117,19 +119,28 @@ export function formatError(error: AgentError): Members {
       message: error.message,
       hint: typeof fix === "string" ? fix : error.hint,
       ...(error instanceof RemoteError ? { remote: error.remote, node: error.node } : {}),
+      ...(error instanceof CandidateRefused ? { reasons: error.reasons } : {}),
     },
   };
 }
 
 /** The error in an answer of the control socket, as if it had been thrown here. */
 export function parseError(members: Members): AgentError {
-  const { code, message, hint, remote, node } = (members["error"] ?? {}) as Members;
+  const { code, message, hint, remote, node, reasons } = (members["error"] ?? {}) as Members;
+  if (isReasons(reasons)) return new CandidateRefused(reasons);
   if (isMicroError(remote)) return new RemoteError(remote, typeof node === "string" ? node : "");
   const text = typeof message === "string" ? message : "the agent answered with an error";
   const known = typeof code === "string" && Object.hasOwn(ERRORS, code);
   return new AgentError(known ? (code as ErrorCode) : "ERR_INTERNAL", text, {
     fields: typeof hint === "string" ? { fix: hint } : {},
   });
+}
+
+function isReasons(value: unknown): value is readonly Reason[] {
+  if (!Array.isArray(value) || value.length === 0) return false;
+  return value.every((each: Partial<Reason>) =>
+    [each?.code, each?.words, each?.fix].every((member) => typeof member === "string"),
+  );
 }
 
 function isMicroError(value: unknown): value is MicroError {

@@ -57,6 +57,6 @@ export async function gatherHandshake(
     return { address, good: false, words: message, fix: hint };
   }
   const span = formatDuration(clock.monotonicMs() - startedAt);
-  const how = loaded.config.tlsFiles === undefined ? "without TLS" : "over mutual TLS";
+  const how = loaded.config.rpc.insecurePlaintext ? "without TLS" : "over mutual TLS";
   return { address, good: true, words: `${address} answered ${how} in ${span}`, fix: undefined };
 }

@@ -9,6 +9,7 @@ import { SILENT } from "#src/base/log.ts";
 import { COMMANDS } from "#src/cli/command-table.ts";
 import { formatStatus } from "#src/cli/commands/status.ts";
 import { runCommandLine } from "#src/cli/dispatch.ts";
+import { systemClock } from "#src/host/clock.ts";
 import { systemRandom } from "#src/host/random.ts";
 import { AdminApi } from "#src/sidecar/admin-api.ts";
 import { FakeAgent, LIMITS, STATUS } from "../../fakes/admin-operations.ts";
@@ -30,6 +31,7 @@ beforeEach(async () => {
     operations: agent,
     log: SILENT,
     random: systemRandom,
+    clock: systemClock,
   });
   await api.start(new AbortController().signal);
 });
@@ -219,6 +221,7 @@ suite("status", () => {
         "peers          enforce, TLS 1.3 or newer, 3 connected",
         "certificate    CN=device-7, issued by CN=development CA",
         "               ends in 61 days (2026-08-01T00:00:00Z), serial 0A0B",
+        "identity       TRIALLED: generation 7 was accepted by a peer and is on probation with the others",
         "counted        calls 17, errors 2",
         "memory         41.0 MB resident, 6.0 MB heap",
         "               21.0 MB anonymous, no limit, calm; 0 major faults, 0 a second",

@@ -267,10 +267,12 @@ suite("a clock known to be behind", () => {
 suite("a clock that is not known to be wrong", () => {
   test("excuses nothing: what is not yet valid is refused under every policy", async () => {
     for (const notYetValid of ["refuse", "proven", "tolerate"] as const) {
-      const time = await behind({ notYetValid }, CLOCK, CLOCK);
-      assert.equal(time.view().clockWrong, false);
-      const row = rows[0] as Row;
-      assert.match(await asClient(row, time), /not yet valid/);
+      for (const expiredGraceMs of [0, 7 * DAY]) {
+        const time = await behind({ notYetValid, expiredGraceMs }, CLOCK, CLOCK);
+        assert.equal(time.view().clockWrong, false);
+        const row = rows[0] as Row;
+        assert.match(await asClient(row, time), /not yet valid/);
+      }
     }
   });
 });

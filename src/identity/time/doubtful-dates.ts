@@ -40,7 +40,7 @@ const DAY_MS = 86_400_000;
 export function judgeDoubtfulDates(peer: DoubtfulPeer, found: readonly Problem[]): DateJudgement {
   const { verdict } = peer;
   if (verdict.good) return judgeGood(peer, found);
-  if (!mayExcuse(peer)) return { excused: false, problems: found };
+  if (!mayExcuse(peer)) return { excused: false, problems: [...found, ...blameClock(peer)] };
   const { certificate, bundle, role, nowMs, doubt } = peer;
   const fault = chainFaultAt(certificate, bundle, {
     nowMs,
@@ -70,6 +70,13 @@ function judgeGood(peer: DoubtfulPeer, found: readonly Problem[]): DateJudgement
     return { excused: false, problems: [...own, ...dates, unprovenProblem(peer, words)] };
   }
   return { excused: false, problems: [...own, ...dates] };
+}
+
+/** The policy lets the clock's word stand; whoever reads of it learns that the clock is at fault. */
+function blameClock(peer: DoubtfulPeer): readonly Problem[] {
+  const { verdict, doubt } = peer;
+  if (!doubt.clockWrong || verdict.code !== "CERT_NOT_YET_VALID") return [];
+  return [unprovenProblem(peer, "is not yet valid by the clock, which is wrong")];
 }
 
 function mayExcuse({ verdict, doubt }: DoubtfulPeer): boolean {

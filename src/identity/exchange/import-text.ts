@@ -26,7 +26,9 @@ const JAVA_KEY_STORE = Buffer.from("feedfeed", "hex");
  */
 export function kindOf({ name, bytes }: ImportFile): ImportKind {
   checkFileSize(bytes, name);
-  if (bytes[0] === 0x30 && (bytes[1] ?? 0) >= 0x80) return "der";
+  // A text may begin with "0" too; no text goes on with the length that follows here.
+  const length = bytes[1] ?? 0;
+  if (bytes[0] === 0x30 && (length >= 0x80 || length + 2 === bytes.length)) return "der";
   if (JAVA_KEY_STORE.equals(bytes.subarray(0, 4))) {
     throw new AgentError(
       "ERR_IMPORT_UNSUPPORTED",

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createPrivateKey, createPublicKey } from "node:crypto";
+import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
 import { before, suite, test } from "node:test";
 import { isAgentError } from "#src/base/errors.ts";
 import { systemRandom } from "#src/host/random.ts";
@@ -228,6 +228,12 @@ suite("PEM import", () => {
     [
       "a bare key in DER",
       () => [createPrivateKey(leaf.keyPem).export({ type: "pkcs8", format: "der" })],
+      "ERR_IMPORT_INVALID",
+      /openssl pkey/,
+    ],
+    [
+      "a short bare key in DER",
+      () => [generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "der" })],
       "ERR_IMPORT_INVALID",
       /openssl pkey/,
     ],

@@ -41,7 +41,7 @@ export function diagnose(survey: Survey, epoch: string): Diagnosis {
   const record =
     found === undefined
       ? recovered(survey, whole, bad, epoch, healed)
-      : mended(found.record, whole, bad, epoch, healed);
+      : mended(withSeenNumbers(found.record, survey), whole, bad, epoch, healed);
   const kept = new Set(keptIds(record));
   const generations = new Map([...kept].flatMap((id) => entryOf(id, whole.get(id)?.outcome.value)));
   const removals: string[] = [...survey.litter];
@@ -62,9 +62,14 @@ export function diagnose(survey: Survey, epoch: string): Diagnosis {
   removals.push(...survey.states.filter((each) => each.temporary).map((each) => each.fileName));
   const rewrite = found === undefined || found.old || record !== found.record;
   const begins = record.epoch === epoch;
-  if (!rewrite && held.includes(undefined)) healed.push("a damaged slot of the state is replaced");
+  if (found !== undefined && held.includes(undefined)) {
+    healed.push("a slot of the state was damaged or missing and is replaced");
+  }
+  const taken = new Set(renames.map(([, to]) => to));
   return {
-    ...{ record, rewrite, held, generations, keys, renames, removals, healed, begins },
+    ...{ record, rewrite, held, generations, keys, renames, healed, begins },
+    // What a whole temporary file takes the place of is gone by then.
+    removals: removals.filter((name) => !taken.has(name)),
     notes: new Set(notes.keys()),
     resets: false,
   };
@@ -102,6 +107,12 @@ function wholeGenerations({ generations }: Survey): Map<string, Whole> {
       .sort((a, b) => Number(b.temporary) - Number(a.temporary))
       .map((each) => [each.name, each]),
   );
+}
+
+/** A number that stands on a file was given, whether the record that said so is still there or not. */
+function withSeenNumbers(record: StateRecord, { generations }: Survey): StateRecord {
+  const lastNumber = Math.max(record.lastNumber, ...generations.map(({ name }) => numberOf(name)));
+  return lastNumber === record.lastNumber ? record : { ...record, lastNumber };
 }
 
 /** The record is there; generations that it names may not be. Returns it unchanged when all is well. */

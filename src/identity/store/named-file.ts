@@ -7,8 +7,8 @@ import type { KeyReference } from "../keys/key-provider.ts";
 import { openChecked, sealChecked } from "./checked-file.ts";
 import { keyShape, type ReadOutcome, readJson } from "./generation-file.ts";
 
-/** No name ends like a temporary file. */
-export const NAME = "(?![^]*\\.tmp$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}";
+/** As short as it can be, so that the end of a temporary file is not taken for a part of it. */
+export const NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}?";
 export const MAX_NOTES = 64;
 export const MAX_KEYS = 16;
 export const MAX_NOTE_BYTES = 64 * 1024;
@@ -16,12 +16,14 @@ export const MAX_NOTE_BYTES = 64 * 1024;
 export const MAX_NAMED_BYTES = 2 * MAX_NOTE_BYTES;
 
 const VERSION = 1;
-const WHOLE_NAME = new RegExp(`^${NAME}$`);
+/** No name ends like a temporary file. */
+const WHOLE_NAME = new RegExp(`^(?!.*\\.tmp$)${NAME}$`);
 
 /** @throws AgentError `ERR_STORE_CONTENT`. */
 export function assertName(name: string): void {
   if (WHOLE_NAME.test(name)) return;
-  const rule = "1 to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit";
+  const rule =
+    "1 to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit, not ending in .tmp";
   throw new AgentError("ERR_STORE_CONTENT", `${JSON.stringify(name)} is no name: ${rule}`);
 }
 

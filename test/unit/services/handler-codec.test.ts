@@ -142,6 +142,23 @@ suite("a codec of a module", () => {
     assert.equal((await peer.reply()).error?.code, 415);
   });
 
+  for (const body of ['{"a":"€"}', '{"a":"\\ud83d\\ude00"}']) {
+    test(`reads ${body} in pieces of one byte as it reads it whole`, async () => {
+      const { peer } = await load(moduleOf(`codec({ contentType: "${TYPE}", read, write })`));
+      for (const type of [TYPE, "application/json"]) {
+        for (const byte of request("A.Echo", body, as(type))) peer.send(Uint8Array.of(byte));
+        assert.deepEqual(JSON.parse((await peer.reply()).body), JSON.parse(body));
+      }
+      const broken = request(
+        "A.Echo",
+        Buffer.from('{"a":"€"}').fill(0x22, 7, 8),
+        as("application/json"),
+      );
+      for (const byte of broken) peer.send(Uint8Array.of(byte));
+      assert.match((await peer.reply()).error?.detail ?? "", /not valid UTF-8/);
+    });
+  }
+
   test("of another agent in this process is unknown here", async () => {
     await load(moduleOf(`codec({ contentType: "${TYPE}", read, write })`));
     const { peer } = await load(moduleOf(""));

@@ -165,3 +165,19 @@ suite("json-rpc reads a reply", () => {
     assert.ok(!reply.ok && reply.error.length < 17_000);
   });
 });
+
+suite("json-rpc opens a body", () => {
+  test("and parses it once: the message is read without the bytes", () => {
+    const bytes = utf8('{"params":[{"first_name":"ann"}],"id":"7","method":"Greeter.Hello"}');
+    const opened = codec.openRequest(bytes);
+    bytes.fill(0);
+    assert.deepEqual(opened?.envelope, { endpoint: "Greeter.Hello", id: "7" });
+    assert.equal(opened?.read(shape).firstName, "ann");
+  });
+
+  test("whose message is bad: the envelope is known by then", () => {
+    const opened = codec.openRequest(utf8('{"params":[],"id":"7","method":"A.B"}'));
+    assert.equal(opened?.envelope.id, "7");
+    assert.throws(() => opened?.read(shape), { code: "ERR_WIRE_BODY", message: /params/ });
+  });
+});

@@ -154,7 +154,13 @@ export class Agent implements AsyncDisposable {
     const { inbound } = this.#rooms;
     const { config } = this.#reloader.loaded;
     const { controlSocketPath: path } = config;
-    const control = new AdminApi({ path, operations: this.#operations(), log: log.log, random });
+    const control = new AdminApi({
+      path,
+      operations: this.#operations(),
+      log: log.log,
+      random,
+      clock,
+    });
     await control.start(signal);
     building.use(control);
     const prove = (late: AbortSignal): Promise<unknown> => new AdminClient(path).status(late);

@@ -18,6 +18,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { AgentError, errorText, isAgentError } from "../base/errors.ts";
 import type { Part } from "../base/lifecycle.ts";
 import type { Logger } from "../base/log.ts";
+import type { Clock } from "../host/clock.ts";
 import { correlationId, type Random } from "../host/random.ts";
 import {
   formatBody,
@@ -39,6 +40,7 @@ export interface AdminApiOptions {
   readonly operations: AdminOperations;
   readonly log: Logger;
   readonly random: Random;
+  readonly clock: Clock;
   /** Largest request body, or line of a stream, in bytes; default {@link MAX_REQUEST_BYTES}. */
   readonly maxRequestBytes?: number;
 }
@@ -48,6 +50,10 @@ export const MAX_REQUEST_BYTES = 6 * 1024 * 1024;
 /** The command line opens one; a few at once is a script. */
 const MAX_CONNECTIONS = 16;
 const HEADERS_TIMEOUT_MS = 5_000;
+/** How often Node.js looks for headers that are late. */
+const HEADERS_LOOK_MS = 1_000;
+/** For the whole body, or the first line of a stream: on this machine it takes milliseconds. */
+const BODY_TIMEOUT_MS = 10_000;
 const BAD_GATEWAY = 502;
 
 type Route = (request: IncomingMessage, signal: AbortSignal) => Promise<unknown>;
@@ -79,7 +85,10 @@ export class AdminApi implements Part {
     for (const [name, answer] of certificateRoutes(operations.certificates)) {
       this.#routes.set(name, async (request) => answer(await this.#members(request)));
     }
-    this.#server = createServer((request, response) => this.#accept(request, response));
+    this.#server = createServer(
+      { connectionsCheckingInterval: HEADERS_LOOK_MS },
+      (request, response) => this.#accept(request, response),
+    );
     this.#server.maxConnections = MAX_CONNECTIONS;
     this.#server.headersTimeout = HEADERS_TIMEOUT_MS;
     // A call takes as long as its own deadline allows; a stream has none.
@@ -130,6 +139,8 @@ export class AdminApi implements Part {
       send(response, 200, await route(request, gone.signal));
     } catch (thrown) {
       const error = this.#presentable(thrown, path);
+      // What has not come in time is not waited for after the answer either.
+      if (error.code === "ERR_WIRE_TIMEOUT") response.once("finish", () => request.destroy());
       if (response.headersSent) response.end(`${JSON.stringify(formatError(error))}\n`);
       else send(response, httpStatusOf(error), formatError(error));
     }
@@ -139,7 +150,7 @@ export class AdminApi implements Part {
 
   /** A request without a body has no members. */
   async #members(request: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
-    const body = await readBody(request, this.#maxBytes);
+    const body = await this.#inTime(readBody(request, this.#maxBytes));
     return body === "" ? {} : parseRequest(body);
   }
 
@@ -156,7 +167,7 @@ export class AdminApi implements Part {
     signal: AbortSignal,
   ): Promise<void> {
     const lines = readLines(chunksOf(request), this.#maxBytes);
-    const first = await lines.next();
+    const first = await this.#inTime(lines.next());
     if (first.done === true) {
       throw new AgentError("ERR_CONTROL_REQUEST", "the first line of a stream must be its call");
     }
@@ -168,6 +179,20 @@ export class AdminApi implements Part {
       if (!room) await drained(response, signal);
     }
     response.end('{"end":true}\n');
+  }
+
+  /** A command that stops half-way must not keep its place from others. */
+  async #inTime<T>(reading: Promise<T>): Promise<T> {
+    const late = Promise.withResolvers<never>();
+    const timer = this.#options.clock.setTimer(BODY_TIMEOUT_MS, () => {
+      const words = `the request did not end within ${BODY_TIMEOUT_MS} ms`;
+      late.reject(new AgentError("ERR_WIRE_TIMEOUT", words));
+    });
+    try {
+      return await Promise.race([reading, late.promise]);
+    } finally {
+      timer.cancel();
+    }
   }
 
   /** A bug is logged with its stack, and answered with an id to look it up by. */

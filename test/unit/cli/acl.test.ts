@@ -7,6 +7,7 @@ import { after, suite, test } from "node:test";
 import { SILENT } from "#src/base/log.ts";
 import { COMMANDS } from "#src/cli/command-table.ts";
 import { runCommandLine } from "#src/cli/dispatch.ts";
+import { systemClock } from "#src/host/clock.ts";
 import { systemRandom } from "#src/host/random.ts";
 import { AdminApi } from "#src/sidecar/admin-api.ts";
 import { FakeAgent } from "../../fakes/admin-operations.ts";
@@ -365,7 +366,13 @@ suite("acl list", () => {
     const agent = new FakeAgent();
     agent.configFile = join(directory, "acl.toml");
     const path = join(directory, "s");
-    const api = new AdminApi({ path, operations: agent, log: SILENT, random: systemRandom });
+    const api = new AdminApi({
+      path,
+      operations: agent,
+      log: SILENT,
+      random: systemRandom,
+      clock: systemClock,
+    });
     await api.start(new AbortController().signal);
     try {
       const listed = await json(["acl", "list"]);

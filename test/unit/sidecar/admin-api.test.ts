@@ -16,12 +16,14 @@ import { join } from "node:path";
 import { afterEach, beforeEach, suite, test } from "node:test";
 import type { AgentError } from "#src/base/errors.ts";
 import { type Logger, SILENT } from "#src/base/log.ts";
+import { type Clock, systemClock } from "#src/host/clock.ts";
 import { systemRandom } from "#src/host/random.ts";
 import { RemoteError } from "#src/rpc/client/remote-error.ts";
 import { AdminApi } from "#src/sidecar/admin-api.ts";
 import { AdminClient } from "#src/sidecar/admin-client.ts";
 import type { AdminCall } from "#src/sidecar/admin-operations.ts";
 import { FakeAgent, LIMITS, STATUS } from "../../fakes/admin-operations.ts";
+import { FakeClock } from "../../fakes/fake-clock.ts";
 import { RecordingLog } from "../../fakes/recording-log.ts";
 
 const NEVER = new AbortController().signal;
@@ -52,12 +54,14 @@ async function started(
   agent = new FakeAgent(),
   maxRequestBytes?: number,
   log: Logger = SILENT,
+  clock: Clock = systemClock,
 ): Promise<AdminApi> {
   const api = new AdminApi({
     path,
     operations: agent,
     log,
     random: systemRandom,
+    clock,
     ...(maxRequestBytes === undefined ? {} : { maxRequestBytes }),
   });
   await api.start(NEVER);
@@ -80,6 +84,31 @@ function raw(method: string, url: string, body: string): Promise<{ status: numbe
     sent.end(body);
   });
 }
+
+suite("control socket: commands that stop half-way", () => {
+  for (const [why, url, begun] of [
+    ["in its body", "/v1/call", '{"service":'],
+    ["in the first line of a stream", "/v1/stream", '{"service":'],
+  ] as const) {
+    test(`one that stops ${why} is told so, and gives its place back`, async () => {
+      const clock = new FakeClock();
+      await using api = await started(new FakeAgent(), undefined, SILENT, clock);
+      const socket = connect(path);
+      const ended = new Promise<string>((resolve) => {
+        let text = "";
+        socket.on("data", (chunk: Buffer) => {
+          text += chunk.toString();
+        });
+        socket.on("close", () => resolve(text));
+      });
+      socket.write(`POST ${url} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n${begun}`);
+      while (clock.timers === 0) await new Promise(setImmediate);
+      await clock.advance(10_000);
+      assert.match(await ended, /^HTTP\/1\.1 408 .*"code":"ERR_WIRE_TIMEOUT"/s, api.name);
+      assert.equal(clock.timers, 0);
+    });
+  }
+});
 
 suite("control socket: the file", () => {
   test("is a socket of mode 0600 with nothing left beside it, and is gone afterwards", async () => {

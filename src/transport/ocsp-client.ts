@@ -65,7 +65,9 @@ export class OcspClient implements Disposable {
 
   /** Responders that failed last, with the reason. */
   faults(): readonly { readonly responder: string; readonly reason: string }[] {
-    return [...this.#resting].map(([responder, { reason }]) => ({ responder, reason }));
+    const faults = new Map<string, string>();
+    for (const [key, { reason }] of this.#resting) faults.set(key.split(" ")[0] ?? key, reason);
+    return [...faults].map(([responder, reason]) => ({ responder, reason }));
   }
 
   /** Asks about a certificate whose chain is good; the answer is kept. Never rejects: `undefined` without one. */
@@ -89,8 +91,7 @@ export class OcspClient implements Disposable {
     const configured = this.#parts.responder();
     const urls = configured === undefined ? certificateFacts(leaf.x509.raw).ocspUrls : [configured];
     for (const url of urls) {
-      const resting = this.#resting.get(url);
-      if (resting !== undefined && resting.untilMs > this.#parts.clock.monotonicMs()) continue;
+      if (this.#rests(url) || this.#rests(`${url} ${leaf.summary.fingerprint}`)) continue;
       const reply = await this.#askOne(url, leaf, issuer);
       if (reply !== undefined) return reply;
     }
@@ -120,23 +121,30 @@ export class OcspClient implements Disposable {
       }
       answers.put(leaf.summary.fingerprint, { ...answer, source: url });
       this.#resting.delete(url);
+      this.#resting.delete(`${url} ${leaf.summary.fingerprint}`);
       return { answer, der: reply.bytes, responder: url };
     } catch (error) {
-      if (!this.#stop.signal.aborted) this.#rest(url, error);
+      if (!this.#stop.signal.aborted) this.#rest(url, leaf, error);
       return undefined;
     }
   }
 
-  /** Told when the resting begins or its reason changes. */
-  #rest(url: string, error: unknown): void {
+  #rests(key: string): boolean {
+    return (this.#resting.get(key)?.untilMs ?? 0) > this.#parts.clock.monotonicMs();
+  }
+
+  /** Told when the resting begins or its reason changes. One that can't be reached rests for everybody. */
+  #rest(url: string, leaf: Certificate, error: unknown): void {
     const { clock, random, log } = this.#parts;
-    const before = this.#resting.get(url);
+    const dead = refusalCause(error) === "fetch";
+    const key = dead ? url : `${url} ${leaf.summary.fingerprint}`;
+    const before = this.#resting.get(key);
     const failures = (before?.failures ?? 0) + 1;
     const waitMs = Math.max(1_000, backoffMs(REST, failures, random.draw()));
     const reason = errorText(error);
     const [oldest] = this.#resting.keys();
     if (this.#resting.size >= MAX_RESPONDERS && oldest !== undefined) this.#resting.delete(oldest);
-    this.#resting.set(url, { untilMs: clock.monotonicMs() + waitMs, failures, reason });
+    this.#resting.set(key, { untilMs: clock.monotonicMs() + waitMs, failures, reason });
     if (before?.reason === reason) return;
     const cause = refusalCause(error);
     const failed = cause === "fetch" || cause === "responder";

@@ -76,6 +76,9 @@ export class RevocationJudge {
     const denied = this.#denied(leaf);
     if (denied !== undefined) return denied;
     const { crl, ocsp } = this.#parts.settings();
+    // an answer that somebody stapled counts even when nobody is asked
+    const answer = this.#byOcsp(leaf);
+    if (answer.kind === "revoked") return answer;
     if (crl === "off" && ocsp === "off") return { kind: "good" };
     const issuer = this.#parts.pool.of(leaf);
     if (issuer === undefined) {
@@ -86,13 +89,9 @@ export class RevocationJudge {
     const facts = certificateFacts(leaf.x509.raw);
     const words: { readonly word: Word; readonly mode: FailMode; readonly ocsp: boolean }[] = [];
     if (crl !== "off") words.push({ word: this.#byCrl(facts, issuer), mode: crl, ocsp: false });
-    // an answer that somebody stapled counts even when nobody is asked
-    const answer = this.#byOcsp(leaf);
     if (ocsp !== "off") words.push({ word: answer, mode: ocsp, ocsp: true });
-    const revoked = [...words.map(({ word }) => word), answer].find(
-      ({ kind }) => kind === "revoked",
-    );
-    if (revoked !== undefined) return revoked as Revoked;
+    const revoked = words.find(({ word }) => word.kind === "revoked");
+    if (revoked !== undefined) return revoked.word as Revoked;
     const open = words.flatMap(({ word, mode, ocsp }) =>
       word.kind === "unknown" ? [{ why: word.why, mode, ocsp }] : [],
     );

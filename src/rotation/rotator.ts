@@ -52,7 +52,7 @@ export class Rotator implements Part {
     this.#options = options;
     this.#judge = new CandidateJudge(options);
     this.#fallBack = new FallBack(options, this.#judge);
-    this.#window = new TrustWindow(options, (bundlePem) => this.#dropLeaving(bundlePem));
+    this.#window = new TrustWindow(options, (left) => this.#dropLeaving(left));
   }
 
   /**
@@ -165,6 +165,7 @@ export class Rotator implements Part {
   async settled(): Promise<void> {
     await this.#queue.idle();
     await this.#probation?.ended;
+    await this.#window.idle();
     await this.#queue.idle();
   }
 
@@ -275,10 +276,11 @@ export class Rotator implements Part {
     });
   }
 
-  #dropLeaving(bundlePem: string): Promise<void> {
+  #dropLeaving(left: () => string | undefined): Promise<void> {
     return this.#queue.run(async () => {
       const { current } = this.#options.store;
-      if (current === undefined || this.#closed) return;
+      const bundlePem = left();
+      if (current === undefined || bundlePem === undefined || this.#closed) return;
       const { key, chainPem } = current;
       await this.#install({ key, chainPem, trustBundlePem: bundlePem }, { origin: "trust" });
     });

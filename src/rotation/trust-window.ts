@@ -26,15 +26,16 @@ type Ports = Pick<RotatorOptions, "store" | "time" | "clock" | "log">;
 const MAX_OVERLAP_MS = 366 * 86_400_000;
 export class TrustWindow implements Disposable {
   readonly #ports: Ports;
-  /** Puts the remaining bundle in force. */
-  readonly #end: (bundlePem: string) => Promise<void>;
+  /** Puts the remaining bundle in force, asked for when its turn has come. */
+  readonly #end: (left: () => string | undefined) => Promise<void>;
   #overlap: TrustOverlap | undefined;
   #anchor: OverlapAnchor | undefined;
   #timer: Timer | undefined;
   #stuck = false;
+  #looking: Promise<void> = Promise.resolve();
   #closed = false;
 
-  constructor(ports: Ports, end: (bundlePem: string) => Promise<void>) {
+  constructor(ports: Ports, end: (left: () => string | undefined) => Promise<void>) {
     this.#ports = ports;
     this.#end = end;
   }
@@ -106,6 +107,11 @@ export class TrustWindow implements Disposable {
     if (open) await this.#ports.store.dropNote(OVERLAP_NOTE);
   }
 
+  /** Resolves when no end of a window is under way. */
+  idle(): Promise<void> {
+    return this.#looking;
+  }
+
   [Symbol.dispose](): void {
     this.#closed = true;
     this.#timer?.cancel();
@@ -120,29 +126,30 @@ export class TrustWindow implements Disposable {
     // Past the end something held it up: the clock, or an identity that needs the old authorities.
     const delayMs = leftMs > 0 ? Math.min(leftMs, MAX_TIMER_MS) : MAX_TIMER_MS;
     this.#timer = clock.setTimer(delayMs, () => {
-      void this.#look();
+      this.#looking = this.#look();
     });
   }
 
   /** Never rejects: what fails is said, and tried again. */
   async #look(): Promise<void> {
-    const { store, time, clock, log } = this.#ports;
+    const { time, clock, log } = this.#ports;
     const overlap = this.#overlap;
     if (overlap === undefined || this.#closed) return;
-    const { current } = store;
-    const left = current === undefined ? undefined : remainder(current.trustBundlePem, overlap);
     const monotonicMs = clock.monotonicMs();
     const view = time();
     this.#anchor = watch(this.#anchor, view, monotonicMs);
     try {
-      if (left === undefined) {
+      if (this.#left(overlap) === undefined) {
         await this.close();
         return;
       }
       if (isOver(overlap, view, this.#anchor, monotonicMs)) {
-        await this.#end(left);
-        await this.close();
-        log.emit("trust.overlap.ended", { dropped: overlap.leaving });
+        await this.#end(() => this.#left(overlap));
+        // Somebody may have decided anew while this waited its turn, or the agent stops and nothing was done.
+        if (this.#overlap === overlap && this.#left(overlap) === undefined) {
+          await this.close();
+          log.emit("trust.overlap.ended", { dropped: overlap.leaving });
+        }
         return;
       }
     } catch (error) {
@@ -150,5 +157,12 @@ export class TrustWindow implements Disposable {
       this.#stuck = true;
     }
     this.#schedule();
+  }
+
+  /** What remains to be trusted; `undefined` when this window has nothing to say any more. */
+  #left(overlap: TrustOverlap): string | undefined {
+    const { current } = this.#ports.store;
+    if (current === undefined || this.#overlap !== overlap) return undefined;
+    return remainder(current.trustBundlePem, overlap);
   }
 }

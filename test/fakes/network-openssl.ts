@@ -13,15 +13,19 @@ export interface OpensslServer extends AsyncDisposable {
   readonly port: number;
 }
 
-/** Demands a client certificate that chains to `caPem`. */
-export async function startOpenssl(leaf: Issued, caPem: string): Promise<OpensslServer> {
+/** Demands a client certificate that chains to `caPem`. @param connections After so many it ends. */
+export async function startOpenssl(
+  leaf: Issued,
+  caPem: string,
+  connections = 4,
+): Promise<OpensslServer> {
   const dir = mkdtempSync(join(tmpdir(), "s-server-"));
   writeFileSync(join(dir, "leaf.pem"), leaf.certificatePem + leaf.keyPem, { mode: 0o600 });
   writeFileSync(join(dir, "ca.pem"), caPem);
   const child = spawn(
     "openssl",
     [
-      ...["s_server", "-accept", "127.0.0.1:0", "-tls1_3", "-naccept", "4"],
+      ...["s_server", "-accept", "127.0.0.1:0", "-tls1_3", "-naccept", String(connections)],
       ...["-cert", "leaf.pem", "-key", "leaf.pem", "-CAfile", "ca.pem"],
       ...["-Verify", "3", "-verify_return_error"],
     ],

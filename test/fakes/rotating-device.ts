@@ -14,6 +14,7 @@ import { systemStateDisk } from "#src/host/state-disk.ts";
 import type { CertificateStore } from "#src/identity/store/certificate-store.ts";
 import { openCertificateStore } from "#src/identity/store/open-store.ts";
 import type { TimeView } from "#src/identity/time/time-view.ts";
+import type { TlsMaterialSource } from "#src/identity/tls-material.ts";
 import { validateCandidate } from "#src/identity/validator/validate-candidate.ts";
 import type { Issued } from "#src/identity/x509/issue.ts";
 import type { IdentityContent } from "#src/rotation/candidate-judge.ts";
@@ -28,6 +29,7 @@ import { connectionErrorReply } from "#src/rpc/server/replies.ts";
 import { registerAgentService } from "#src/services/agent-service.ts";
 import { memoryHandshakeTrial } from "#src/transport/handshake-trial.ts";
 import { Listener } from "#src/transport/listener.ts";
+import type { PeerConnection } from "#src/transport/peer-connection.ts";
 import { microErrorOf } from "#src/wire/mucp/error.ts";
 import { RecordingLog } from "./recording-log.ts";
 import { sealedKeys } from "./sealing-key.ts";
@@ -74,7 +76,7 @@ export async function makeDevice(): Promise<RotatingDevice> {
     revoked: async () => [],
     probe: tlsPeerProbe({
       ...{ network: systemNetwork, clock, minVersion: "1.3" },
-      ...{ timeoutMs: 5000, settleMs: 300 },
+      ...{ timeoutMs: 1000, settleMs: 300 },
     }),
     peers: () => peers,
     probation: { spacingMs: 10, retry: { baseMs: 50, capMs: 50 } },
@@ -93,7 +95,7 @@ export async function makeDevice(): Promise<RotatingDevice> {
       chainPem: certificatePem,
       trustBundlePem,
     }),
-    listen: () => startListener(source, log),
+    listen: () => startListener(source, undefined, log),
     async [Symbol.asyncDispose]() {
       await rotator[Symbol.asyncDispose]();
       await store[Symbol.asyncDispose]();
@@ -102,7 +104,12 @@ export async function makeDevice(): Promise<RotatingDevice> {
   };
 }
 
-async function startListener(source: StoreSource, log: RecordingLog): Promise<Listener> {
+/** A listener on loopback with the agent's own endpoints. @param onPeer For each that is let in. */
+export async function startListener(
+  source: TlsMaterialSource,
+  onPeer: (peer: PeerConnection) => void = () => undefined,
+  log: RecordingLog = new RecordingLog(),
+): Promise<Listener> {
   const [clock, random] = [systemClock, systemRandom];
   const table = new EndpointTable(SERVICE);
   registerAgentService(table, { name: SERVICE, version: "test", readyAtMs: 0 }, clock);
@@ -115,7 +122,10 @@ async function startListener(source: StoreSource, log: RecordingLog): Promise<Li
     security: { kind: "tls", source, verify: { kind: "enforce" }, minVersion: "1.3" },
     limits: { maxConnections: 200, maxHandshakes: 32 },
     handshakeTimeoutMs: 10_000,
-    handler: server.handle,
+    handler: (connection) => {
+      onPeer(connection);
+      server.handle(connection);
+    },
     refusalReply: (refusal) => connectionErrorReply(microErrorOf(refusal, SERVICE)),
     ...{ clock, random, log },
   });

@@ -46,6 +46,6 @@ export function parseTrustBundle(pem: string): TrustBundle {
 }
 
 /** A pinned self-signed certificate and the version 1 of old roots count as authorities for OpenSSL. */
-function isAnchor({ ca, selfSigned, version }: Certificate): boolean {
+export function isAnchor({ ca, selfSigned, version }: Certificate): boolean {
   return ca || selfSigned || version === 1;
 }

@@ -50,13 +50,14 @@ export function readCertificate(x509: X509Certificate): Certificate {
   const alternative = extensions.get(EXTENSION.alternativeNames);
   const usages = extensions.get(EXTENSION.extendedKeyUsage);
   const keyUsage = extensions.get(EXTENSION.keyUsage);
+  let selfSigned: boolean | undefined;
   return {
     x509,
     summary: {
       subject: formatName(subject),
       issuer,
-      notBefore: x509.validFromDate.getTime(),
-      notAfter: x509.validToDate.getTime(),
+      notBefore: momentOf(x509.validFromDate),
+      notAfter: momentOf(x509.validToDate),
       serial: x509.serialNumber,
       fingerprint: x509.fingerprint256.replaceAll(":", "").toLowerCase(),
     },
@@ -69,7 +70,11 @@ export function readCertificate(x509: X509Certificate): Certificate {
         ? undefined
         : readElements(readOne(usages, DER_TAG.sequence)).map(({ content }) => formatOid(content)),
     keyUsage: keyUsage === undefined ? undefined : readOne(keyUsage, DER_TAG.bitString).subarray(1),
-    selfSigned: Buffer.compare(tbs.issuer, tbs.subject) === 0 && x509.verify(x509.publicKey),
+    // On demand: a bundle holds hundreds, each signature costs, and few are ever asked.
+    get selfSigned() {
+      selfSigned ??= Buffer.compare(tbs.issuer, tbs.subject) === 0 && x509.verify(x509.publicKey);
+      return selfSigned;
+    },
     publicKey: x509.publicKey,
     signatureOid: tbs.signatureOid,
   };
@@ -124,6 +129,13 @@ function extensionsOf(field: DerElement | undefined): Map<string, Uint8Array> {
     extensions.set(oid, value.content);
   }
   return extensions;
+}
+
+/** A date that is none compares with nothing, so it would be neither over nor to come. */
+function momentOf(date: Date): number {
+  const unixMs = date.getTime();
+  if (Number.isFinite(unixMs)) return unixMs;
+  throw new AgentError("ERR_CERT_INVALID", "certificate is malformed: its dates can't be read");
 }
 
 function isCa(extension: Uint8Array | undefined): boolean {

@@ -7,6 +7,7 @@ import { ENDPOINT_KINDS, type EndpointKind } from "../guard/endpoint-kind.ts";
 import { type Endpoint, stream, unary } from "../rpc/endpoint.ts";
 import type { Shape } from "../wire/codec/shape.ts";
 import { jsonShape, type StandardSchema } from "../wire/codec/standard-shape.ts";
+import { boundedSchema } from "./handler-schema.ts";
 
 const KEYS: readonly string[] = ["kind", "request", "response", "handle"];
 
@@ -45,7 +46,7 @@ function kindOf(name: string, kind: unknown): EndpointKind {
 }
 
 function shapeOf(name: string, type: unknown): Shape<unknown> {
-  if (isStandardSchema(type)) return jsonShape(name, type);
+  if (isStandardSchema(type)) return jsonShape(name, boundedSchema(type));
   if (isShape(type)) return type;
   throw fault(
     `${name} is not a type: use sdk.schema, a message of sdk.protobuf, sdk.bytes or any Standard Schema`,

@@ -82,6 +82,17 @@ suite("codecs of handler modules in the built program", () => {
     assert.equal((await client.reply()).error?.code, 413);
   });
 
+  test("a body of 100,000 wrong values is refused within the program's small heap", async () => {
+    const client = peer();
+    const json = { "Micro-Service": "meter" };
+    client.send(request("Meter.Sum", `{"samples":[${Array(99_990).fill("{}").join(",")}]}`, json));
+    const { error } = await client.reply();
+    assert.equal(error?.code, 400);
+    assert.match(error?.detail ?? "", /samples\[0\]: Invalid type: [^;]*$/);
+    client.send(request("Meter.Sum", '{"samples":[2]}', json));
+    assert.deepEqual(JSON.parse((await client.reply()).body), { count: 1, sum: 2 });
+  });
+
   test("one that throws and one that hangs: 500, an event, and everybody else is served", async () => {
     const [bad, good] = [peer(), peer()];
     bad.send(request("Meter.Sum", Buffer.of(0), hang));

@@ -9,6 +9,7 @@
  * socket answers until they have.
  */
 import { AgentError } from "../base/errors.ts";
+import type { CrlInForce } from "../identity/revocation/crl-shelf.ts";
 import type { TimeView } from "../identity/time/time-view.ts";
 import { formatAddress } from "../registry/address.ts";
 import type { LoadedModule } from "../services/handler-modules.ts";
@@ -19,6 +20,7 @@ import { assertBundles } from "./access-bundles.ts";
 import type { AgentPorts } from "./agent-ports.ts";
 import type { LoadedConfig } from "./config.ts";
 import { type DeviceTime, openDeviceTime } from "./device-time.ts";
+import { watchExpiry } from "./expiry.ts";
 import { buildInbound, type Inbound } from "./inbound.ts";
 import { NoStore } from "./no-store.ts";
 import { type Late, nameOf, openIdentity } from "./open-identity.ts";
@@ -29,6 +31,7 @@ import type { OwnIdentity } from "./own-identity.ts";
 import { Reloader } from "./reloader.ts";
 import { openRevocation, type Revocation } from "./revocation.ts";
 import * as status from "./status.ts";
+import { claimByCrls } from "./time-evidence.ts";
 import { Watchdog } from "./watchdog.ts";
 
 /** How often a listener that waits for its address is looked at. */
@@ -59,7 +62,9 @@ export async function startAgent(
   const identity = await openIdentity({ config, ports, store, time: time.trusted, device }, signal);
   if (identity !== undefined) running.use(identity);
   device.identity = identity;
-  const revocation = openRevocation(config, ports, identity?.source, view);
+  const proves = (crls: readonly CrlInForce[]): void =>
+    claimByCrls(time.trusted, identity?.source, crls);
+  const revocation = openRevocation(config, ports, identity?.source, view, proves);
   if (revocation !== undefined) running.use(revocation);
   device.revocation = revocation;
   const judging = { revocation: revocation?.peers, time: time.trusted };
@@ -73,6 +78,9 @@ export async function startAgent(
   running.use(inbound.access);
   running.use(inbound.memory);
   await revocation?.start();
+  if (identity !== undefined) {
+    running.use(watchExpiry({ source: identity.source, time, clock: ports.clock, log }));
+  }
   signal.throwIfAborted();
   const agent = new Agent(loaded, ports, {
     identity,

@@ -10,7 +10,7 @@ import type { Files } from "../host/files.ts";
 import type { Network } from "../host/network.ts";
 import type { Random } from "../host/random.ts";
 import { splitPem } from "../identity/pem.ts";
-import { CrlShelf } from "../identity/revocation/crl-shelf.ts";
+import { type CrlInForce, CrlShelf } from "../identity/revocation/crl-shelf.ts";
 import { DenyList } from "../identity/revocation/deny-list.ts";
 import { freshnessOf } from "../identity/revocation/freshness.ts";
 import { IssuerPool } from "../identity/revocation/issuer-pool.ts";
@@ -39,6 +39,8 @@ export interface RevocationParts {
   readonly log: Logger;
   /** What is known of the time. */
   time(): TimeView;
+  /** Called with all that are in force after the start and whenever one was learned: they prove a time. */
+  readonly proves?: ((crls: readonly CrlInForce[]) => void) | undefined;
 }
 
 type Settings = Pick<AgentConfig, "revocation" | "store" | "tls">;
@@ -91,7 +93,10 @@ export class Revocation implements AsyncDisposable {
         maxBytes: () => this.#config.crlMaxKib * KIB,
         refreshMs: () => this.#config.crlRefreshMs,
       },
-      () => this.peers.learned(),
+      () => {
+        this.peers.learned();
+        parts.proves?.(this.#shelf.all());
+      },
     );
     this.#ocsp = new OcspClient({
       ...shared,
@@ -135,6 +140,7 @@ export class Revocation implements AsyncDisposable {
   /** Puts kept lists and files in force; addresses and responders are asked meanwhile. */
   async start(): Promise<void> {
     await this.#sources.configure(this.#config.crl);
+    this.#parts.proves?.(this.#shelf.all());
     void this.#staple.refresh();
   }
 
@@ -255,6 +261,7 @@ export function openRevocation(
   ports: Pick<AgentPorts, "files" | "network" | "clock" | "random" | "log">,
   source: TlsMaterialSource | undefined,
   time?: () => TimeView,
+  proves?: RevocationParts["proves"],
 ): Revocation | undefined {
   if (source === undefined) return undefined;
   const { files, network, clock, random, log } = ports;
@@ -265,7 +272,16 @@ export function openRevocation(
     clockWrong: false,
     words: undefined,
   });
-  const parts = { source, files, network, clock, random, log: log.log, time: time ?? plain };
+  const parts = {
+    source,
+    files,
+    network,
+    clock,
+    random,
+    log: log.log,
+    time: time ?? plain,
+    proves,
+  };
   return new Revocation(config, parts);
 }
 

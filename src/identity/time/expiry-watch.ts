@@ -36,13 +36,18 @@ const EARLY_MS = 60_000;
 export class ExpiryWatch implements Disposable {
   readonly #options: ExpiryWatchOptions;
   readonly #told = new Map<string, Told>();
-  readonly #unwatch: () => void;
+  readonly #ends: (() => void)[];
   #unclearAt: number | undefined;
   #timer: Timer | undefined;
 
   constructor(options: ExpiryWatchOptions) {
     this.#options = options;
-    this.#unwatch = options.jumps.onJump(() => void this.look());
+    this.#ends = [options.jumps.onJump(() => void this.look())];
+  }
+
+  /** Calls `end` when the watch ends. */
+  endWith(end: () => void): void {
+    this.#ends.push(end);
   }
 
   /** Looks now, and every hour from now on. */
@@ -73,7 +78,7 @@ export class ExpiryWatch implements Disposable {
 
   [Symbol.dispose](): void {
     this.#timer?.cancel();
-    this.#unwatch();
+    for (const end of this.#ends.splice(0)) end();
   }
 
   #tell(reading: ExpiryReading, steadyMs: number): void {

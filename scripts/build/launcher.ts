@@ -7,13 +7,13 @@ import { V8_FLAGS } from "./single-executable.ts";
 
 /**
  * glibc and libuv settings; they must be in the environment before the process starts. One malloc
- * arena and an early trim keep freed memory from staying mapped. Two pool threads: with one, a slow
- * name look-up would hold up file reads.
+ * arena and an early trim keep freed memory from staying mapped. Four pool threads: name look-ups
+ * that hang take two at most, a card that is slow to sync takes one, and one is left for files.
  */
 export const MEMORY_ENVIRONMENT = {
   MALLOC_ARENA_MAX: "1",
   MALLOC_TRIM_THRESHOLD_: "65536",
-  UV_THREADPOOL_SIZE: "2",
+  UV_THREADPOOL_SIZE: "4",
 } as const;
 
 export function launcher(): string {

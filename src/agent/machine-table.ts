@@ -124,7 +124,7 @@ export const VARIABLES: readonly Place[] = [
   },
   {
     name: "UV_THREADPOOL_SIZE, MALLOC_ARENA_MAX, MALLOC_TRIM_THRESHOLD_",
-    doc: "Set by the unit and the launcher before the program starts: two pool threads, so that a slow name look-up holds up no file, and an allocator that gives memory back.",
+    doc: "Set by the unit and the launcher before the program starts: four pool threads, so that neither slow name look-ups nor a slow card hold up a file, and an allocator that gives memory back.",
   },
   {
     name: "MICROEDGE_NODE",

@@ -73,6 +73,7 @@ export function countersView(
     errors: server.errors,
     streams_open: server.streams,
     events_dropped: server.eventsDropped,
+    stream_messages_late: server.lateMessages,
     connections_accepted: intake.accepted,
     client_calls: client.calls,
     client_succeeded: client.succeeded,

@@ -120,6 +120,7 @@ export const EVENTS = {
   },
   "rpc.call": { level: "debug", msg: "call finished" },
   "rpc.message.refused": { level: "warn", msg: "peer sent something that is not a valid message" },
+  "rpc.stream.late": { level: "debug", msg: "message dropped: its stream has ended" },
   "rpc.handler.failed": { level: "error", msg: "handler failed with a bug" },
   "limit.reached": { level: "warn", msg: "peer is refused calls because of a limit" },
   "memory.short": { level: "warn", msg: "memory is short; newcomers, calls, idle peers give way" },

@@ -58,12 +58,29 @@ export class RequestRouter {
       case "event":
         return this.#event(meta);
       default:
-        return peerGone || this.#streams.isOver(streamId) ? NOBODY : this.#call(meta);
+        if (this.#streams.isOver(streamId)) return this.#late(meta);
+        return peerGone ? NOBODY : this.#call(meta);
     }
+  }
+
+  /**
+   * A message under the id of a stream that has ended, on our side or on its own. It may be on its way
+   * since before the end, or begin another stream under an id that is not free yet, for which both sides
+   * must have said `EOS`: nobody can tell.
+   */
+  #late(meta: RequestMeta): Receiver {
+    const { context, log } = this.#host;
+    context.counters.lateMessages++;
+    if (log.enabled("debug")) {
+      const reason = "the stream of that id has ended, and not both sides have sent EOS";
+      log.emit("rpc.stream.late", { endpoint: meta.endpoint.slice(0, 200), reason });
+    }
+    return NOBODY;
   }
 
   #toStream(open: StreamCall | undefined, meta: RequestMeta): Receiver {
     if (open === undefined) return NOBODY;
+    if (open.peerEnded) return this.#late(meta);
     if (meta.error === undefined) return open;
     open.receiveError(meta.error);
     return NOBODY;

@@ -15,6 +15,8 @@ export class ServerCounters {
   connectionsTotal = 0;
   /** Events (`Micro-Topic`) that nobody here subscribes to. */
   eventsDropped = 0;
+  /** Messages dropped because the stream of their id has ended. */
+  lateMessages = 0;
   readonly #refusedCalls = new Map<ErrorCode, number>();
   readonly #refusedMessages = new Map<ErrorCode, number>();
 

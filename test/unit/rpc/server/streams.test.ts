@@ -167,6 +167,7 @@ suite("a stream that ends otherwise", () => {
       peer.send(request("A.Echo", "4"));
       assert.equal((await peer.reply()).body.trim(), "4");
       assert.doesNotMatch(peer.received, /1234/);
+      assert.equal(server.server.counters.lateMessages, 1, "the last of them came after the end");
       peer.send(Buffer.concat([message("0", "0"), message("0", '"again"')]));
       assert.equal(
         (await peer.reply()).body.trim(),
@@ -175,6 +176,16 @@ suite("a stream that ends otherwise", () => {
       );
     });
   }
+
+  test("an id used again before our EOS begins nothing; that is counted and logged", async () => {
+    const server = new MemoryServer({ endpoints: { "A.Chat": failing } });
+    const peer = server.connect();
+    peer.send(Buffer.concat([message("0", "0"), message("0", '"a"'), eos("0"), message("0", "0")]));
+    assert.equal((await peer.reply()).body.trim(), '"a"');
+    assert.equal((await peer.reply()).eos, true);
+    assert.equal(server.server.counters.lateMessages, 1);
+    assert.equal(server.log.of("rpc.stream.late").length, 1);
+  });
 
   test("the handler's return ends it with EOS while the peer is still sending", async () => {
     const server = new MemoryServer({ endpoints: { "A.Chat": failing } });

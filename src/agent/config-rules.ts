@@ -33,6 +33,9 @@ export interface RuleContext {
 
 const SECURE = "MICRO_TLS_SECURE";
 const INSECURE = "MICRO_TLS_INSECURE";
+/** `TimeoutStopSec` of `systemd/microedge.service`, and what stopping takes beside the draining. */
+export const UNIT_STOP_MS = 20_000;
+const STOPPING_TAKES_MS = 5_000;
 const MAX_OBSERVE_MS = 366 * 86_400_000;
 /** A device without a clock battery starts in 1970; then no date can be judged (2024-01-01). */
 const PLAUSIBLE_NOW_MS = 1_704_067_200_000;
@@ -43,6 +46,7 @@ export function applyRules(reading: Reading, context: RuleContext): Verification
   const rules = new Rules(reading, context);
   rules.ownCertificate();
   rules.observe();
+  rules.stopping();
   return rules.verification();
 }
 
@@ -111,6 +115,15 @@ class Rules {
     } else if (end <= nowMs) {
       this.#warn(until, 'is in the past: peers are enforced; set tls.verify = "enforce"');
     }
+  }
+
+  /** systemd kills what has not stopped in its time, whatever the agent has been told. */
+  stopping(): void {
+    const drain = this.#setting("rpc.drain_timeout_ms");
+    if (typeof drain?.value !== "number" || drain.value <= UNIT_STOP_MS - STOPPING_TAKES_MS) return;
+    const seconds = Math.ceil((drain.value + STOPPING_TAKES_MS) / 1000);
+    const now = `the unit's TimeoutStopSec=${UNIT_STOP_MS / 1000} kills the agent before that`;
+    this.#warn(drain, `${now}; set TimeoutStopSec=${seconds} with \`systemctl edit microedge\``);
   }
 
   /** wire.md section 2: v5 reads MICRO_TLS_SECURE, v6 MICRO_TLS_INSECURE; neither weakens inbound here. */

@@ -70,6 +70,8 @@ export class MemoryWatch implements Disposable {
       level: pressure.level,
       majorFaults: figures.majorFaults(),
       majorFaultsPerSecond: Math.round(this.#faultsPerSecond),
+      shedCalls: pressure.shed,
+      closedConnections: this.closed,
     };
   }
 

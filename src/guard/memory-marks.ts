@@ -35,6 +35,9 @@ export interface MemoryView {
   readonly majorFaults: number;
   /** Of the last few seconds. */
   readonly majorFaultsPerSecond: number;
+  /** Calls that were refused and idle connections that were closed for want of memory. */
+  readonly shedCalls: number;
+  readonly closedConnections: number;
 }
 
 const MIB = 1024 * 1024;

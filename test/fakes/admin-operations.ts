@@ -57,6 +57,8 @@ export const STATUS: StatusView = {
     level: "calm",
     majorFaults: 0,
     majorFaultsPerSecond: 0,
+    shedCalls: 0,
+    closedConnections: 0,
   },
   handlers: [{ module: "/etc/microedge/greeter.mjs", service: "greeter" }],
   warnings: [],

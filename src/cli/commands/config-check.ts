@@ -1,6 +1,7 @@
 /**
  * `microedge config check`: is the configuration right?
  */
+import type { ConfigProblem } from "../../agent/config-problem.ts";
 import { command } from "../command.ts";
 import { loadConfiguration } from "../configuration.ts";
 
@@ -12,7 +13,13 @@ export const configCheckCommand = command({
   options: {},
   examples: ["microedge config check --config microedge.toml"],
   async run({ terminal, report, configFile }) {
-    const { config, warnings } = await loadConfiguration(terminal, configFile);
+    const loaded = await loadConfiguration(terminal, configFile);
+    const { config } = loaded;
+    const { insecurities } = config.verification;
+    const warnings: ConfigProblem[] = [
+      ...insecurities.map(({ key, message }) => ({ key, message: `is INSECURE: ${message}` })),
+      ...loaded.warnings,
+    ];
     return report.result({ file: config.file, problems: [], warnings }, () =>
       [
         ...warnings.map(

@@ -38,7 +38,8 @@ function peersWords({ verify, minVersion }: StatusView["tls"]): string {
 function memoryWords(memory: StatusView["memory"]): string {
   const limit = memory.limit === undefined ? "no limit" : `limit ${formatBytes(memory.limit)}`;
   const faults = `${memory.majorFaults} major faults, ${memory.majorFaultsPerSecond} a second`;
-  return `${formatBytes(memory.anon)} anonymous, ${limit}, ${memory.level}; ${faults}`;
+  const given = `${memory.shedCalls} calls shed, ${memory.closedConnections} idle connections closed`;
+  return `${formatBytes(memory.anon)} anonymous, ${limit}, ${memory.level}; ${faults}; ${given}`;
 }
 
 /** @param nowMs Unix milliseconds. */

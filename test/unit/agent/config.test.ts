@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { suite, test } from "node:test";
 import { type ConfigPlace, loadConfig, parseConfig } from "#src/agent/config.ts";
 import { ConfigError } from "#src/agent/config-problem.ts";
+import { UNIT_STOP_MS } from "#src/agent/config-rules.ts";
 import { configEntries } from "#src/agent/config-view.ts";
 import { isAgentError } from "#src/base/errors.ts";
 
@@ -432,6 +434,19 @@ suite("MICRO_TLS_SECURE=false", () => {
     assert.match(load(TLS, env).warnings[0]?.message ?? "", /outbound peers are verified all the/));
   test("but not where nobody is verified anyway", () =>
     assert.deepEqual(load("[rpc]\ninsecure_plaintext = true", env).warnings, []));
+});
+
+suite("a drain longer than systemd waits", () => {
+  const drain = (ms: number) => load(`[rpc]\ndrain_timeout_ms = ${ms}\n${TLS}`).warnings;
+  test("warns, and says what to set", () => {
+    assert.equal(drain(15_000).length, 0);
+    assert.equal(drain(60_000)[0]?.key, "rpc.drain_timeout_ms");
+    assert.match(drain(60_000)[0]?.message ?? "", /TimeoutStopSec=20 kills .* TimeoutStopSec=65 /);
+  });
+  test("the unit waits as long as the warning says", () => {
+    const unit = readFileSync("systemd/microedge.service", "utf8");
+    assert.match(unit, new RegExp(`^TimeoutStopSec=${UNIT_STOP_MS / 1000}$`, "m"));
+  });
 });
 
 suite("observing and the clock", () => {

@@ -50,6 +50,19 @@ async function run(words: readonly string[], stdin = "") {
   return { code, out: terminal.stdout.text, err: terminal.stderr.text };
 }
 
+suite("config check", () => {
+  test("names what is insecure, also where a variable of go-micro says so", async () => {
+    const terminal = new FakeTerminal(directory);
+    terminal.env = { MICRO_TLS_INSECURE: "true" };
+    const words = ["config", "check", "--config", "microedge.toml"];
+    assert.equal(await runCommandLine(words, COMMANDS, terminal), 0);
+    assert.match(
+      terminal.stdout.text,
+      /^warning: MICRO_TLS_INSECURE is INSECURE: outbound peers are not verified\n/,
+    );
+  });
+});
+
 suite("commands that ask the agent", () => {
   const addLine = (line: string): void =>
     appendFileSync(join(directory, "microedge.toml"), `${line}\n`);
@@ -224,7 +237,7 @@ suite("status", () => {
         "identity       TRIALLED: generation 7 was accepted by a peer and is on probation with the others",
         "counted        calls 17, errors 2",
         "memory         41.0 MB resident, 6.0 MB heap",
-        "               21.0 MB anonymous, no limit, calm; 0 major faults, 0 a second",
+        "               21.0 MB anonymous, no limit, calm; 0 major faults, 0 a second; 0 calls shed, 0 idle connections closed",
         "handlers       greeter: /etc/microedge/greeter.mjs",
       ].join("\n"),
     );

@@ -622,6 +622,8 @@ const rows: readonly Row[] = [
           level: "calm",
           majorFaults: 0,
           majorFaultsPerSecond: 0,
+          shedCalls: 0,
+          closedConnections: 0,
         },
       },
     }),

@@ -9,12 +9,15 @@ import { testPki } from "../fakes/certificates.ts";
 import { Child } from "../fakes/child.ts";
 import { makeSite, type Site } from "../fakes/site.ts";
 import type { ColdDisk } from "./cold-disk.ts";
-import { majorFaults, makeMemoryGroup } from "./memory-group.ts";
+import { majorFaults, makeMemoryGroup, waitedForCpuMs } from "./memory-group.ts";
 
 const GENERATOR = resolve(import.meta.dirname, "../../build/peers/bench-flood");
 const MIB = 1024 * 1024;
 const SAMPLE_MS = 250;
 const IDENTITIES = 8;
+const IDLE_TIMEOUT_MS = 3_600_000;
+/** Milliseconds between two calls of the peer that behaves: its 99th percentile needs many. */
+const BEHAVED_EVERY_MS = 10;
 /** What the MQTT client will take that is yet to come; touched, so that it counts. */
 const BALLAST_BYTES = 11 * MIB;
 const BALLAST = `const ballast = Buffer.alloc(${BALLAST_BYTES}, 1);
@@ -53,6 +56,8 @@ export interface FloodResult {
   readonly anonEnd: number;
   readonly fileEnd: number;
   readonly faultsPerSecond: number;
+  /** Part of the time in which the agent was ready to run and others had its CPU. */
+  readonly robbed: number;
   readonly cgroup: 1 | 2;
   /** Of the agent. */
   readonly exit: number | string;
@@ -72,6 +77,8 @@ export async function flood(options: FloodOptions): Promise<FloodResult> {
     site,
     credentials: server,
     env: MEMORY_ENVIRONMENT,
+    // those that are held say nothing for as long as the flood lasts
+    rpc: `idle_timeout_ms = ${IDLE_TIMEOUT_MS}\n`,
     config: `[limits]\n${options.limits}\n${options.ballast ? `[[handlers]]\nmodule = "${await site.write("ballast.mjs", BALLAST)}"\n` : ""}`,
   });
   try {
@@ -79,11 +86,13 @@ export async function flood(options: FloodOptions): Promise<FloodResult> {
     const child = new Child([
       "taskset",
       ...["-c", "1", GENERATOR, "--target", agent.listen, "--span", `${seconds}s`],
+      ...["--every", `${BEHAVED_EVERY_MS}ms`],
       ...["--held", String(options.held), "--identities", identities, "--strangers", strangers],
       ...["--tls-cert", cert, "--tls-key", key, "--tls-ca", ca, ...(options.flags ?? [])],
     ]);
     await child.waitFor("HELD", (line) => line.startsWith("HELD") || undefined, 120_000);
     const faultsBefore = majorFaults(agent.child.pid);
+    const waitedBefore = waitedForCpuMs(agent.child.pid);
     const anonHeld = group.use().anonBytes / MIB;
     const samples: number[] = [];
     const sampling = setInterval(() => samples.push(group.use().anonBytes / MIB), SAMPLE_MS);
@@ -93,6 +102,9 @@ export async function flood(options: FloodOptions): Promise<FloodResult> {
       throw new Error(`the generator ended with ${ended.code}: ${ended.stderr}`);
     const use = group.use();
     const faults = agent.child.running ? majorFaults(agent.child.pid) - faultsBefore : Number.NaN;
+    const waitedMs = agent.child.running
+      ? waitedForCpuMs(agent.child.pid) - waitedBefore
+      : Number.NaN;
     const exit = (await agent.stop()).code;
     return {
       ...(JSON.parse(line) as FloodResult),
@@ -103,6 +115,7 @@ export async function flood(options: FloodOptions): Promise<FloodResult> {
       anonEnd: use.anonBytes / MIB,
       fileEnd: use.fileBytes / MIB,
       faultsPerSecond: faults / seconds,
+      robbed: waitedMs / 1000 / seconds,
       cgroup: group.version,
       exit,
       events: eventsOf(agent),

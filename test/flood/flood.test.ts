@@ -3,8 +3,8 @@
  * of the program charged to its group, and the storage's read-ahead at 128 KiB. "Alive" is no pass:
  * before the kernel kills a process for want of memory, it waits for its own pages and answers nobody.
  *
- * What fits where is worked out in `src/agent/capacity.ts` and told in `docs/memory.md`. A sample takes
- * a minute; TEST_FULL=1 floods for ten.
+ * What fits where is worked out in `src/agent/capacity.ts` and told in `docs/memory.md`. Each device is
+ * flooded for a minute, half of it without a limit to compare; TEST_FULL=1 floods for ten.
  */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -18,11 +18,17 @@ import { mayLimitMemory, removeStaleGroups } from "./memory-group.ts";
 
 const GENERATOR = resolve(import.meta.dirname, "../../build/peers/bench-flood");
 const ROUNDS = 3;
-const ROUND_SECONDS = FULL ? 10 : 6;
+const ROUND_SECONDS = 10;
 const LONG_SECONDS = 600;
+/**
+ * Times are only compared of runs that had the CPU to themselves: where others take more than this part of
+ * it, a pair of runs is repeated, so many times in all.
+ */
+const ROBBED_AT_MOST = 0.1;
+const TRIES = 6;
 const P99_RATIO = 2;
-/** On two cores, shared with whatever else the machine does, what is below this is noise. */
-const P99_FLOOR_US = 50_000;
+/** Two turns of the event loop in such a flood; what is below this is nobody's trouble. */
+const P99_FLOOR_US = 10_000;
 /** Anonymous memory may grow by so much, MiB, in the second half of a long flood. */
 const FLAT_MIB = 3;
 
@@ -64,12 +70,14 @@ suite("a flood under a memory limit", { skip: reason }, () => {
     test(device.why, async () => {
       using disk = makeColdDisk(EXECUTABLE);
       const ratios: number[] = [];
-      for (let round = 0; round < ROUNDS; round++) {
+      for (let tries = 0; ratios.length < ROUNDS; tries++) {
+        assert.ok(tries < TRIES, "this machine is too busy to compare times on");
         const limited = await run(disk, device, device.limitMib, ROUND_SECONDS);
         tell(`with ${device.limitMib} MiB`, limited);
         check(limited);
         const free = await run(disk, device, undefined, ROUND_SECONDS);
         tell("without a limit", free);
+        if (Math.max(limited.robbed, free.robbed) > ROBBED_AT_MOST) continue;
         ratios.push(
           Math.max(limited.behaved.p99Us, P99_FLOOR_US) /
             Math.max(free.behaved.p99Us, P99_FLOOR_US),
@@ -77,7 +85,7 @@ suite("a flood under a memory limit", { skip: reason }, () => {
       }
       ratios.sort((a, b) => a - b);
       console.log(
-        `  p99 to that without a limit, from 50 ms on: ${ratios.map((x) => x.toFixed(2))}`,
+        `  p99 to that without a limit, from 10 ms on: ${ratios.map((x) => x.toFixed(2))}`,
       );
       assert.ok((ratios[1] ?? Infinity) <= P99_RATIO, `p99 ratios ${ratios}`);
     });
@@ -113,7 +121,8 @@ function tell(what: string, result: FloodResult): void {
   console.log(
     `  ${what}: ${counts["flood:ok"]} times four calls, ${counts["handshake:ok"]} handshakes; ` +
       `anonymous MiB held, peak, end ${mib.join(", ")}; ` +
-      `${result.faultsPerSecond.toFixed(0)} major faults a second; p50, p99 ${ms.join(", ")} ms; ` +
+      `${result.faultsPerSecond.toFixed(0)} major faults a second; ` +
+      `${(result.robbed * 100).toFixed(0)} % of the CPU taken by others; p50, p99 ${ms.join(", ")} ms; ` +
       `${heldAnswered} of ${held} held answer (cgroup v${result.cgroup})`,
   );
 }

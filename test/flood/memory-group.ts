@@ -106,6 +106,11 @@ export function majorFaults(pid: number): number {
   return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[9]);
 }
 
+/** Milliseconds that the main thread of a process was ready to run and had no CPU, since its start. */
+export function waitedForCpuMs(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/schedstat`, "utf8").split(" ")[1]) / 1e6;
+}
+
 /** Removes groups of runs that were killed. */
 export function removeStaleGroups(): void {
   const controller = memoryController();

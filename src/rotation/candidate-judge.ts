@@ -21,10 +21,10 @@ import { droppedFrom } from "./trust-overlap.ts";
 export type IdentityContent = Omit<GenerationContent, "origin">;
 
 /**
- * Why it is judged: `install` compares with what is in force (not older, same device), `fall-back` asks
- * only whether it is any good now.
+ * Why it is judged: `install` compares with what is in force (not older, same device); `forced`: the operator
+ * insists, so that comparison is left out; `fall-back` asks only whether it is any good now.
  */
-export type JudgePurpose = "install" | "fall-back";
+export type JudgePurpose = "install" | "forced" | "fall-back";
 
 export interface JudgePorts {
   readonly keys: KeyProvider;
@@ -69,8 +69,8 @@ export class CandidateJudge {
   }
 
   /** @throws CandidateRefused with every reason. */
-  async judge(candidate: IdentityContent): Promise<Judged> {
-    const report = await this.report(candidate, "install");
+  async judge(candidate: IdentityContent, force: boolean): Promise<Judged> {
+    const report = await this.report(candidate, force ? "forced" : "install");
     const { reasons, material } = report;
     if (reasons.length > 0) throw new CandidateRefused(reasons);
     if (material === undefined) throw new TypeError("a report without reason has material");

@@ -42,7 +42,7 @@ export interface ProbationSettings {
 export const DEFAULT_PROBATION: ProbationSettings = {
   rounds: 3,
   weakRounds: 8,
-  spacingMs: 2000,
+  spacingMs: 1000,
   probeTimeoutMs: 30_000,
   retry: { baseMs: 30_000, capMs: 3_600_000 },
   windowMs: 86_400_000,

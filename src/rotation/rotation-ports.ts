@@ -28,7 +28,7 @@ export interface RotatorOptions extends JudgePorts {
 
 export interface InstallOptions {
   readonly origin: GenerationContent["origin"];
-  /** Take also what fell back before. */
+  /** Take also what fell back before; the validator is told that the operator insists. */
   readonly force?: boolean;
   /** The epoch that signed material names; another than the store's is refused. */
   readonly epoch?: string | undefined;

@@ -89,8 +89,8 @@ export class Rotator implements Part {
   }
 
   /** Everything against a candidate, and what deserves a look; nothing is written. */
-  check(content: IdentityContent): Promise<CandidateReport> {
-    return this.#judge.report(content, "install");
+  check(content: IdentityContent, force = false): Promise<CandidateReport> {
+    return this.#judge.report(content, force ? "forced" : "install");
   }
 
   /**
@@ -206,7 +206,7 @@ export class Rotator implements Part {
           { code: "wrong-epoch", words, fix: "issue it again for the device as it is now" },
         ]);
       }
-      const judged = await this.#judge.judge(content);
+      const judged = await this.#judge.judge(content, force);
       const bad = store.history().find((old) => old.digest === judged.digest && wasTakenBack(old));
       if (bad !== undefined && !force) throw new CandidateRefused([knownBad(bad)]);
       return judged;

@@ -11,7 +11,7 @@ import type {
   Reason,
 } from "#src/identity/validator/candidate-report.ts";
 import { parseCertificate } from "#src/identity/x509/certificate.ts";
-import type { IdentityContent } from "#src/rotation/candidate-judge.ts";
+import type { IdentityContent, JudgePurpose } from "#src/rotation/candidate-judge.ts";
 import type { ProbeOutcome, ProbePeer } from "#src/rotation/peer-probe.ts";
 import type { RotatorOptions } from "#src/rotation/rotation-ports.ts";
 import { Rotator } from "#src/rotation/rotator.ts";
@@ -56,7 +56,7 @@ export class RotationRig {
     signal: AbortSignal,
   ) => ProbeOutcome | Promise<ProbeOutcome> = () => UNREACHABLE;
   /** What the validator has against a leaf, by its common name. */
-  objections: (cn: string, purpose: "install" | "fall-back") => readonly Reason[] = () => [];
+  objections: (cn: string, purpose: JudgePurpose) => readonly Reason[] = () => [];
   /** What revocation has against a leaf, by its common name. */
   revoked: (cn: string) => readonly Reason[] = () => [];
   selfHandshake: RotatorOptions["trial"] = {
@@ -119,7 +119,7 @@ export class RotationRig {
     return source.leaf?.commonNames[0];
   }
 
-  #validate(candidate: Candidate, purpose: "install" | "fall-back"): CandidateReport {
+  #validate(candidate: Candidate, purpose: JudgePurpose): CandidateReport {
     const { chainPem, trustBundlePem, tlsKey } = candidate;
     const reasons = this.objections(commonNameOf(chainPem), purpose);
     const digest = materialDigest({ chainPem, trustBundlePem });

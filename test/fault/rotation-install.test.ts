@@ -58,6 +58,21 @@ suite("a good candidate", () => {
     assert.equal(process.log.of("certificate.rotated").length, 1);
   });
 
+  test("the validator hears that the operator insists", async () => {
+    const { rotator } = await rig.started();
+    const purposes: string[] = [];
+    rig.objections = (_cn, purpose) => {
+      purposes.push(purpose);
+      return [];
+    };
+    const content = await rig.content("one");
+    await rotator.check(content);
+    await rotator.check(content, true);
+    await rotator.install(content, { ...IMPORT, force: true });
+    assert.deepEqual(purposes, ["install", "forced", "forced"]);
+    assert.deepEqual(rig.store.writes, ["stage 1", "commit 1"], "a check writes nothing");
+  });
+
   test("made for another epoch it is refused, and nothing is written", async () => {
     const { rotator } = await rig.started();
     const other = { ...IMPORT, epoch: "f".repeat(32) };

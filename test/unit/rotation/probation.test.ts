@@ -224,8 +224,8 @@ suite("a fall-back is not hasty", () => {
       ],
     });
     assert.equal(asked.length, 1 + 3 * 2);
-    assert.equal((await runFor(3_999, both(REFUSED, ACCEPTED))).end, undefined);
-    assert.equal((await runFor(4_000, both(REFUSED, ACCEPTED))).end?.kind, "fall-back");
+    assert.equal((await runFor(1_999, both(REFUSED, ACCEPTED))).end, undefined);
+    assert.equal((await runFor(2_000, both(REFUSED, ACCEPTED))).end?.kind, "fall-back");
   });
 
   test("the order of the two is drawn: nobody knows which is which", async () => {

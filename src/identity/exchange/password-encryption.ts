@@ -90,7 +90,7 @@ export async function decryptWithPassword(
   const key = await derive(PURPOSE.key, old.keyBytes);
   const iv = await derive(PURPOSE.iv, 8);
   try {
-    if (old.name === "rc2") return decryptRc2Cbc(key, old.keyBytes * 8, iv, ciphertext);
+    if (old.name === "rc2") return decryptRc2Cbc(key, old.keyBytes, iv, ciphertext);
     // Two-key triple DES is three-key with the first again.
     return decipher(
       "des-ede3-cbc",

@@ -19,17 +19,20 @@ const PI_TABLE = Buffer.from(
 const BLOCK = 8;
 const ROTATIONS = [1, 2, 3, 5] as const;
 
-/** @throws RangeError when the ciphertext or its padding can't be right. */
+/**
+ * @param effectiveBytes the key's effective length; PKCS#12 knows whole octets only (5 and 16).
+ * @throws RangeError when the ciphertext or its padding can't be right.
+ */
 export function decryptRc2Cbc(
   key: Uint8Array,
-  effectiveBits: number,
+  effectiveBytes: number,
   iv: Uint8Array,
   ciphertext: Uint8Array,
 ): Buffer {
   if (ciphertext.length === 0 || ciphertext.length % BLOCK !== 0) {
     throw new RangeError("the ciphertext is not a whole number of blocks");
   }
-  const words = expandKey(key, effectiveBits);
+  const words = expandKey(key, effectiveBytes);
   const plain = Buffer.alloc(ciphertext.length);
   let before = iv;
   for (let at = 0; at < ciphertext.length; at += BLOCK) {
@@ -44,7 +47,7 @@ export function decryptRc2Cbc(
 }
 
 /** RFC 2268 section 2. */
-function expandKey(key: Uint8Array, effectiveBits: number): Uint16Array {
+function expandKey(key: Uint8Array, effective: number): Uint16Array {
   const table = (index: number): number => PI_TABLE[index & 0xff] ?? 0;
   const octets = new Uint8Array(128);
   octets.set(key);
@@ -52,9 +55,7 @@ function expandKey(key: Uint8Array, effectiveBits: number): Uint16Array {
   for (let index = key.length; index < 128; index++) {
     octets[index] = table(at(index - 1) + at(index - key.length));
   }
-  const effective = Math.ceil(effectiveBits / 8);
-  const mask = 0xff >> (8 * effective - effectiveBits);
-  octets[128 - effective] = table(at(128 - effective) & mask);
+  octets[128 - effective] = table(at(128 - effective));
   for (let index = 127 - effective; index >= 0; index--) {
     octets[index] = table(at(index + 1) ^ at(index + effective));
   }

@@ -52,6 +52,8 @@ export class PowerDisk implements StateDisk {
   fault: Fault | undefined;
   /** Reading these paths fails with EIO. */
   readonly unreadable = new Set<string>();
+  /** Turns a bit of what is written, and says nothing. */
+  lying = false;
   limits: DiskLimits = {};
   readOnly = false;
   /** Awaited before each step: a slow disk. */
@@ -253,7 +255,9 @@ export class PowerDisk implements StateDisk {
         const growth = Math.max(0, pages(position + bytes.length) - pages(inode.cached.length));
         const { bytes: limit = 1e9 } = this.limits;
         if (growth > 0 && this.#used() + growth > limit) throw systemError("ENOSPC", "write");
-        inode.cached = overlay(inode.cached, bytes, position);
+        const arrived = bytes.slice();
+        if (this.lying) arrived[arrived.length >> 1] = (arrived[arrived.length >> 1] ?? 0) ^ 1;
+        inode.cached = overlay(inode.cached, arrived, position);
         const end = position + bytes.length;
         for (let at = Math.floor(position / PAGE) * PAGE; at < end; at += PAGE) {
           inode.dirty.add(at / PAGE);

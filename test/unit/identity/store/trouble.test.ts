@@ -143,6 +143,23 @@ suite("a sync that failed", () => {
   }
 });
 
+suite("a disk that lies", () => {
+  test("what is read back is compared: nothing is acknowledged, nothing comes in force", async () => {
+    const { disk, store } = await installed();
+    await store.stage(second as typeof one);
+    disk.lying = true;
+    const different = { code: "ERR_STORE_IO", message: /what is read is not what was written/ };
+    await assert.rejects(store.commit(), different);
+    await assert.rejects(store.stage(third as typeof one), different);
+    await assert.rejects(store.writeNote("a", text("some bytes")), different);
+    assert.equal(store.current?.number, 1);
+    assert.equal(store.next?.number, 2);
+    disk.lying = false;
+    await store.commit();
+    assert.equal((await openStore(disk, {}, 2)).store.current?.number, 2);
+  });
+});
+
 suite("a disk that is slow", () => {
   async function stalled() {
     const opened = await installed();

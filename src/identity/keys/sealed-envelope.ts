@@ -32,8 +32,6 @@ const OVERHEAD =
   SPKI_DIGEST_BYTES +
   CHECKSUM_BYTES;
 
-export const SEALING_KEY_BYTES = nacl.secretbox.keyLength;
-
 /** What is sealed, and to which public key it belongs. */
 export interface EnvelopeContent {
   /** The caller overwrites it after use. */

@@ -1,11 +1,12 @@
 /**
- * One certificate, read once: everything that checks, logs and decisions ask of it. Names and
- * extensions come from the DER; keys, dates and fingerprint from `node:crypto`.
+ * One certificate, read once: everything that checks, logs and decisions ask of it. Names,
+ * dates and extensions come from the DER; keys and fingerprint from `node:crypto`.
  */
 import { type KeyObject, X509Certificate } from "node:crypto";
 import { AgentError } from "../../base/errors.ts";
 import type { CertificateSummary } from "../../base/principal.ts";
 import { type AlternativeNames, NO_NAMES, parseAlternativeNames } from "./alternative-names.ts";
+import { parseCertificateTime } from "./certificate-time.ts";
 import { DER_TAG, type DerElement, formatOid, readElements, readOne } from "./der.ts";
 import { commonNames, formatName, parseName } from "./name.ts";
 
@@ -56,8 +57,8 @@ export function readCertificate(x509: X509Certificate): Certificate {
     summary: {
       subject: formatName(subject),
       issuer,
-      notBefore: momentOf(x509.validFromDate),
-      notAfter: momentOf(x509.validToDate),
+      notBefore: tbs.notBefore,
+      notAfter: tbs.notAfter,
       serial: x509.serialNumber,
       fingerprint: x509.fingerprint256.replaceAll(":", "").toLowerCase(),
     },
@@ -101,11 +102,14 @@ function tbsOf(der: Uint8Array) {
   const [tbs] = readElements(readOne(der, DER_TAG.sequence));
   const fields = readElements(tbs?.content ?? new Uint8Array());
   const versionField = fields[0]?.tag === VERSION_TAG ? fields.shift() : undefined;
-  const [, signature, issuer, , subject, , ...optional] = fields;
+  const [, signature, issuer, validity, subject, , ...optional] = fields;
   if (signature === undefined || issuer === undefined || subject === undefined) {
     throw new AgentError("ERR_CERT_INVALID", "certificate is malformed: fields are missing");
   }
+  const [notBefore, notAfter] = readElements(validity?.content ?? new Uint8Array());
   return {
+    notBefore: parseCertificateTime(notBefore),
+    notAfter: parseCertificateTime(notAfter),
     version:
       versionField === undefined ? 1 : (readOne(versionField.content, DER_TAG.integer)[0] ?? 0) + 1,
     signatureOid: formatOid(readElements(signature.content)[0]?.content ?? new Uint8Array()),
@@ -129,13 +133,6 @@ function extensionsOf(field: DerElement | undefined): Map<string, Uint8Array> {
     extensions.set(oid, value.content);
   }
   return extensions;
-}
-
-/** A date that is none compares with nothing, so it would be neither over nor to come. */
-function momentOf(date: Date): number {
-  const unixMs = date.getTime();
-  if (Number.isFinite(unixMs)) return unixMs;
-  throw new AgentError("ERR_CERT_INVALID", "certificate is malformed: its dates can't be read");
 }
 
 function isCa(extension: Uint8Array | undefined): boolean {

@@ -116,9 +116,9 @@ suite("keys that cost too much to compute with", () => {
 
 test("a date that is none makes a certificate that is none: it would never be over", async () => {
   const der = Buffer.from(new X509Certificate(good.certificatePem).raw);
-  const dates = der.indexOf(Buffer.from("170d", "hex"));
+  const dates = der.indexOf(Buffer.from("301e170d", "hex"));
   assert.ok(dates > 0);
-  der.write("99", dates + 4, "latin1"); // the month
+  der.write("99", dates + 6, "latin1"); // the month
   const pem = certificatePem(der);
   assert.throws(() => parseCertificate(pem), /its dates can't be read/);
   for (const change of [{ chainPem: pem }, { trustBundlePem: pki.caPem + pem }]) {

@@ -86,6 +86,7 @@ export class Revocation implements AsyncDisposable {
     this.#sources = new CrlSources(
       {
         ...shared,
+        time,
         shelf: this.#shelf,
         files,
         cache: cacheDir === undefined ? undefined : openBlobCache(cacheDir),
@@ -114,6 +115,7 @@ export class Revocation implements AsyncDisposable {
       answers: this.#answers,
       denyList: this.#denyList,
       time,
+      steadyMs: () => clock.monotonicMs(),
       settings: () => ({
         crl: this.#usesCrls() ? this.#config.crlFail : "off",
         ocsp: this.#config.ocsp,

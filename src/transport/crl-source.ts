@@ -13,9 +13,11 @@ import type { Files } from "../host/files.ts";
 import type { Random } from "../host/random.ts";
 import type { CrlInForce, CrlShelf } from "../identity/revocation/crl-shelf.ts";
 import { readCrlText } from "../identity/revocation/crl-text.ts";
+import { freshnessOf } from "../identity/revocation/freshness.ts";
 import type { IssuerPool } from "../identity/revocation/issuer-pool.ts";
 import { refusalCause, refusalFix, refuse } from "../identity/revocation/refusal.ts";
 import { formatMoment } from "../identity/span-words.ts";
+import type { TimeView } from "../identity/time/time-view.ts";
 import type { FetchMark, HttpFetch } from "./http-fetch.ts";
 
 export interface CrlSourceParts {
@@ -28,6 +30,7 @@ export interface CrlSourceParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  time(): TimeView;
   /** Bytes. */
   maxBytes(): number;
   /** How often a URL is asked, and a file is looked at. */
@@ -36,6 +39,7 @@ export interface CrlSourceParts {
 }
 
 const RETRY: BackoffPolicy = { baseMs: 5_000, capMs: 600_000 };
+const MIN_REFRESH_MS = 1_000;
 const FETCH_TIMEOUT_MS = 30_000;
 /** A copy that says the same about everybody is written again only after this: flash wears out. */
 const REWRITE_MS = 3_600_000;
@@ -56,6 +60,7 @@ export class CrlSource {
   #mark: FetchMark | undefined;
   #failures = 0;
   #told: string | undefined;
+  #toldStale: string | undefined;
   #written: { readonly atMs: number; readonly counts: string } | undefined;
 
   constructor(name: string, parts: CrlSourceParts) {
@@ -89,7 +94,9 @@ export class CrlSource {
       const changed = bytes === undefined ? false : await this.#take(bytes, this.name);
       if (bytes !== undefined) await this.#keep(bytes);
       if (bytes !== undefined || this.fault === undefined || this.#isUrl) this.#good();
-      this.dueAt = clock.monotonicMs() + (this.#isUrl ? refreshMs() : fileIntervalMs);
+      const waitMs = this.#isUrl ? this.#untilStale(refreshMs()) : fileIntervalMs;
+      this.dueAt = clock.monotonicMs() + waitMs;
+      this.#tellStale();
       return changed;
     } catch (error) {
       if (signal.aborted) return false;
@@ -99,6 +106,7 @@ export class CrlSource {
         clock.monotonicMs() + (this.#isUrl ? Math.min(waitMs, refreshMs()) : fileIntervalMs);
       this.#mark = undefined;
       this.#tell(errorText(error), error);
+      this.#tellStale();
       return false;
     }
   }
@@ -189,6 +197,26 @@ export class CrlSource {
         reason,
         fix,
       });
+    }
+  }
+
+  /** A list that ends before the next look is asked for again when it ends. */
+  #untilStale(refreshMs: number): number {
+    const nowMs = this.#parts.time().nowMs;
+    const left = this.inForce.map(({ nextUpdate }) => nextUpdate - nowMs).filter((ms) => ms > 0);
+    return Math.max(MIN_REFRESH_MS, Math.min(refreshMs, ...left));
+  }
+
+  /** Once per list. */
+  #tellStale(): void {
+    for (const { issuer, nextUpdate } of this.inForce) {
+      const validity = { thisUpdate: 0, nextUpdate };
+      const { state, words } = freshnessOf(validity, this.#parts.time());
+      const key = `${issuer.key} ${nextUpdate}`;
+      if (state !== "stale" || this.#toldStale === key) continue;
+      this.#toldStale = key;
+      const fields = { source: this.name, issuer: issuer.certificate.summary.subject };
+      this.#parts.log.emit("revocation.source.stale", { ...fields, reason: words });
     }
   }
 

@@ -11,7 +11,7 @@ import { certificateFacts } from "../identity/revocation/certificate-facts.ts";
 import { freshnessOf } from "../identity/revocation/freshness.ts";
 import type { Issuer, IssuerPool } from "../identity/revocation/issuer-pool.ts";
 import type { OcspAnswers } from "../identity/revocation/ocsp-answers.ts";
-import { ocspRequest } from "../identity/revocation/ocsp-request.ts";
+import { NONCE_OCTETS, ocspRequest } from "../identity/revocation/ocsp-request.ts";
 import {
   MAX_ANSWER_BYTES,
   type OcspAnswer,
@@ -43,6 +43,8 @@ export interface OcspReply {
 }
 
 const REST: BackoffPolicy = { baseMs: 5_000, capMs: 300_000 };
+/** How long an answer that repeats our nonce is fresh on a machine that does not know the time. */
+const FRESH_BY_NONCE_MS = 600_000;
 /** Questions under way at once. */
 const MAX_ASKING = 8;
 const MAX_RESPONDERS = 32;
@@ -99,9 +101,10 @@ export class OcspClient implements Disposable {
   }
 
   async #askOne(url: string, leaf: Certificate, issuer: Issuer): Promise<OcspReply | undefined> {
-    const { http, answers, time, timeoutMs } = this.#parts;
+    const { http, answers, clock, random, time, timeoutMs } = this.#parts;
     const facts = certificateFacts(leaf.x509.raw);
-    const body = ocspRequest(facts, issuer.facts);
+    const nonce = random.bytes(NONCE_OCTETS);
+    const body = ocspRequest(facts, issuer.facts, nonce);
     try {
       const reply = await http.fetch(
         {
@@ -114,12 +117,13 @@ export class OcspClient implements Disposable {
       );
       if (reply.kind === "unchanged") throw refuse("fetch", "the responder answers HTTP 304");
       const view = time();
-      const answer = readOcspAnswer(reply.bytes, facts, issuer, view.nowMs);
+      const answer = readOcspAnswer(reply.bytes, facts, issuer, view.nowMs, nonce);
       const freshness = freshnessOf(answer, view);
       if (freshness.state === "stale" && answer.status !== "revoked") {
         throw refuse("expired", `the responder's answer is ${freshness.words}`);
       }
-      answers.put(leaf.summary.fingerprint, { ...answer, source: url });
+      const freshUntil = answer.answersUs ? clock.monotonicMs() + FRESH_BY_NONCE_MS : undefined;
+      answers.put(leaf.summary.fingerprint, { ...answer, source: url, freshUntil });
       this.#resting.delete(url);
       this.#resting.delete(`${url} ${leaf.summary.fingerprint}`);
       return { answer, der: reply.bytes, responder: url };

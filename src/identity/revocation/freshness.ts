@@ -9,8 +9,8 @@ export interface Validity {
 }
 
 /**
- * `doubtful`: the time is not known well enough to say; it counts as stale, but proves nothing against
- * anybody.
+ * `doubtful`: in date by a clock that nobody vouches for. It counts as stale where something has to be
+ * fresh, but proves nothing against anybody.
  */
 export interface Freshness {
   readonly state: "fresh" | "stale" | "future" | "doubtful";
@@ -28,9 +28,10 @@ export function isTimeTrusted({ state, clockWrong }: TimeView): boolean {
 
 export function freshnessOf({ thisUpdate, nextUpdate }: Validity, time: TimeView): Freshness {
   const trusted = isTimeTrusted(time);
-  const certainMs = trusted ? Math.max(time.nowMs, time.floorMs) : time.floorMs;
-  if (nextUpdate < certainMs) {
-    const words = `stale for ${formatSpan(certainMs - nextUpdate)} (since ${formatMoment(nextUpdate)})`;
+  // also by a clock that nobody vouches for: what may be stale is not taken for fresh
+  const lateMs = Math.max(time.nowMs, time.floorMs);
+  if (nextUpdate < lateMs) {
+    const words = `stale for ${formatSpan(lateMs - nextUpdate)} (since ${formatMoment(nextUpdate)})`;
     return { state: "stale", words };
   }
   if (!trusted) {

@@ -8,6 +8,8 @@ import { refuse } from "./refusal.ts";
 export interface KeptAnswer extends OcspAnswer {
   /** Responder, or `staple`. */
   readonly source: string;
+  /** Steady milliseconds until which it is fresh whatever the clock says; `undefined`: its dates count. */
+  readonly freshUntil?: number | undefined;
 }
 
 /** Some 200 bytes each. */

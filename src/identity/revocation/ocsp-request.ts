@@ -1,6 +1,7 @@
 /**
- * An OCSP question about one certificate (RFC 6960 section 4.1). It has no nonce: many responders give
- * out answers made ahead (RFC 5019), and ours are judged by their dates.
+ * An OCSP question about one certificate (RFC 6960 section 4.1). Its nonce (RFC 8954) is optional for the
+ * responder, since many give out answers made ahead; one that repeats it proves its answer new even to a
+ * machine that does not know the time.
  */
 import { createHash } from "node:crypto";
 import type { CertificateFacts } from "./certificate-facts.ts";
@@ -29,8 +30,17 @@ export function certificateId(
 
 const SHA1 = Uint8Array.of(0x2b, 0x0e, 0x03, 0x02, 0x1a);
 
-/** Returns the request in DER. */
-export function ocspRequest(leaf: CertificateFacts, issuer: CertificateFacts): Uint8Array {
+/** id-pkix-ocsp-nonce */
+const NONCE = Uint8Array.of(0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x02);
+/** RFC 8954 section 2.1 allows 1 to 32. */
+export const NONCE_OCTETS = 16;
+
+/** Returns the request in DER. @param nonce Of {@link NONCE_OCTETS} random octets. */
+export function ocspRequest(
+  leaf: CertificateFacts,
+  issuer: CertificateFacts,
+  nonce: Uint8Array,
+): Uint8Array {
   const { nameHash, keyHash, serial } = certificateId(leaf, issuer);
   const sequence = (...parts: Uint8Array[]): Uint8Array => element(TAG.sequence, ...parts);
   const id = sequence(
@@ -39,7 +49,12 @@ export function ocspRequest(leaf: CertificateFacts, issuer: CertificateFacts): U
     element(TAG.octetString, keyHash),
     element(TAG.integer, positive(serial)),
   );
-  return sequence(sequence(sequence(sequence(id))));
+  const extension = sequence(
+    element(TAG.oid, NONCE),
+    element(TAG.octetString, element(TAG.octetString, nonce)),
+  );
+  const requests = sequence(sequence(id));
+  return sequence(sequence(requests, element(0xa2, sequence(extension))));
 }
 
 /** One DER element. */

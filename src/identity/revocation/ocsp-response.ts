@@ -22,6 +22,8 @@ export interface OcspAnswer {
   readonly reason: string;
   readonly thisUpdate: number;
   readonly nextUpdate: number;
+  /** It repeats the nonce of our question: it was made after we asked. */
+  readonly answersUs: boolean;
 }
 
 /** Largest answer that is looked at, certificates of the responder included. Bytes. */
@@ -29,6 +31,7 @@ export const MAX_ANSWER_BYTES = 32 * 1024;
 /** How long an answer counts that does not say when there will be a newer one. */
 const WITHOUT_NEXT_MS = 3_600_000;
 const BASIC = "1.3.6.1.5.5.7.48.1.1";
+const NONCE_OID = "1.3.6.1.5.5.7.48.1.2";
 const OCSP_SIGNING = "1.3.6.1.5.5.7.3.9";
 const STATUS_WORDS: Readonly<Record<number, string>> = {
   1: "malformedRequest",
@@ -42,6 +45,7 @@ const DIGEST_BY_LENGTH = { 20: "sha1", 32: "sha256" } as const;
 
 /**
  * @param nowMs Unix milliseconds, for the dates of an appointed responder.
+ * @param nonce Of our question; left out for a staple, which answers nobody.
  * @throws AgentError `ERR_REVOCATION_SOURCE`: not an answer, an error of the responder, forged, or about
  *   something else. Whether the answer is in date the caller judges.
  */
@@ -50,6 +54,7 @@ export function readOcspAnswer(
   leaf: CertificateFacts,
   issuer: Issuer,
   nowMs: number,
+  nonce?: Uint8Array,
 ): OcspAnswer {
   if (der.length > MAX_ANSWER_BYTES) {
     throw refuse("too-large", `the answer is larger than ${MAX_ANSWER_BYTES} bytes`);
@@ -61,7 +66,12 @@ export function readOcspAnswer(
   const signed: SignedDer = { tbs, algorithm, signature };
   const sent = basic.takeIf(0xa0) ? certificatesOf(basic.inside()) : [];
   requireSigner(signed, sent, issuer, nowMs);
-  return singleOf(new DerCursor(tbs).take(TAG.sequence, "the content").inside(), leaf, issuer);
+  return singleOf(
+    new DerCursor(tbs).take(TAG.sequence, "the content").inside(),
+    leaf,
+    issuer,
+    nonce,
+  );
 }
 
 function basicOf(der: Uint8Array): Uint8Array {
@@ -130,16 +140,21 @@ function requireSigner(
 }
 
 /** The response about `leaf` among those in ResponseData. */
-function singleOf(tbs: DerCursor, leaf: CertificateFacts, issuer: Issuer): OcspAnswer {
+function singleOf(
+  tbs: DerCursor,
+  leaf: CertificateFacts,
+  issuer: Issuer,
+  nonce: Uint8Array | undefined,
+): OcspAnswer {
   tbs.takeIf(0xa0); // version
   tbs.advance(); // responderID: the signature has told who it was
   tbs.takeTime("producedAt");
   const list = tbs.take(TAG.sequence, "the responses").inside();
-  if (tbs.takeIf(0xa1)) refuseCritical(tbs.inside());
+  const answersUs = tbs.takeIf(0xa1) && repeatsNonce(tbs.inside(), nonce);
   while (!list.done) {
     const single = list.take(TAG.sequence, "a response").inside();
     if (isAbout(single.take(TAG.sequence, "a certificate's identifier").inside(), leaf, issuer)) {
-      return statusOf(single);
+      return { ...statusOf(single), answersUs };
     }
   }
   throw refuse("other-certificate", "the answer is about another certificate");
@@ -160,7 +175,7 @@ function isAbout(id: DerCursor, leaf: CertificateFacts, issuer: Issuer): boolean
   );
 }
 
-function statusOf(single: DerCursor): OcspAnswer {
+function statusOf(single: DerCursor): Omit<OcspAnswer, "answersUs"> {
   const { tag, content } = single.advance();
   let [sinceMs, reason]: [number, string] = [0, ""];
   if (tag === 0xa1) {
@@ -180,6 +195,19 @@ function statusOf(single: DerCursor): OcspAnswer {
   if (single.takeIf(0xa1)) refuseCritical(single.inside());
   const status = tag === 0xa1 ? "revoked" : tag === 0x80 ? "good" : "unknown";
   return { status, sinceMs, reason, thisUpdate, nextUpdate };
+}
+
+/** @throws AgentError when the answer has another nonce than the question: it answers somebody else. */
+function repeatsNonce(field: DerCursor, nonce: Uint8Array | undefined): boolean {
+  const extensions = readExtensions(field.take(TAG.sequence, "the extensions").inside());
+  refuseUnknownCritical(extensions, [NONCE_OID]);
+  const found = extensions.find(({ oid }) => oid === NONCE_OID);
+  if (found === undefined || nonce === undefined) return false;
+  const octets = new DerCursor(found.value).take(TAG.octetString, "the nonce").content;
+  if (!sameBytes(octets, nonce)) {
+    throw refuse("other-certificate", "the answer repeats the nonce of another question");
+  }
+  return true;
 }
 
 function refuseCritical(field: DerCursor): void {

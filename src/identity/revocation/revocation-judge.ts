@@ -53,12 +53,17 @@ type Word =
   | { readonly kind: "good" }
   | { readonly kind: "unknown"; readonly why: string };
 
+/** Authorities in a chain. */
+const MAX_DEPTH = 8;
+
 export interface JudgeParts {
   readonly pool: IssuerPool;
   readonly shelf: CrlShelf;
   readonly answers: OcspAnswers;
   readonly denyList: DenyList;
   time(): TimeView;
+  /** Monotonic milliseconds. */
+  steadyMs(): number;
   settings(): RevocationSettings;
   /** A recovery identity is on the deny list, and stays let in. */
   onSpared(certificate: Certificate, entry: string): void;
@@ -122,6 +127,8 @@ export class RevocationJudge {
       const entry = serials.find(serial);
       if (entry !== undefined) return revokedWord(entry, `CRL of ${subject}`);
     }
+    const above = this.#revokedAbove(issuer, 0);
+    if (above !== undefined) return above;
     // a certificate that names no distribution point, or a CRL that names none, is about all
     const covering = crls.filter(
       ({ pointUrls }) =>
@@ -139,12 +146,32 @@ export class RevocationJudge {
     return { kind: "unknown", why: `the CRL of ${subject} is ${words(states[0])}` };
   }
 
+  /** Whether an authority in the chain is on the list of the one above it. */
+  #revokedAbove({ certificate, facts }: Issuer, depth: number): Revoked | undefined {
+    if (certificate.selfSigned || depth >= MAX_DEPTH) return undefined;
+    const issuer = this.#parts.pool.of(certificate);
+    if (issuer === undefined) return undefined;
+    const { subject } = issuer.certificate.summary;
+    for (const { serials } of this.#parts.shelf.of(issuer)) {
+      const entry = serials.find(facts.serial);
+      if (entry === undefined) continue;
+      const { words, ...revoked } = revokedWord(entry, `CRL of ${subject}`);
+      return {
+        ...revoked,
+        words: `was issued by ${certificate.summary.subject}, which was ${words}`,
+      };
+    }
+    return this.#revokedAbove(issuer, depth + 1);
+  }
+
   #byOcsp({ summary }: Certificate): Word {
     const answer = this.#parts.answers.get(summary.fingerprint);
     if (answer === undefined) return { kind: "unknown", why: "there is no OCSP answer about it" };
     if (answer.status === "revoked") return revokedWord(answer, `OCSP of ${answer.source}`);
     const freshness = freshnessOf(answer, this.#parts.time());
-    if (freshness.state !== "fresh") {
+    const proven =
+      freshness.state === "doubtful" && this.#parts.steadyMs() < (answer.freshUntil ?? 0);
+    if (freshness.state !== "fresh" && !proven) {
       return { kind: "unknown", why: `the OCSP answer about it is ${words(freshness)}` };
     }
     if (answer.status === "good") return { kind: "good" };

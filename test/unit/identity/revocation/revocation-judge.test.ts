@@ -46,13 +46,13 @@ interface Bench {
   readonly denyList: DenyList;
   readonly judge: RevocationJudge;
   readonly spared: string[];
-  readonly state: { time: TimeView; settings: RevocationSettings };
+  readonly state: { time: TimeView; settings: RevocationSettings; steadyMs: number };
 }
 
 function bench(settings: RevocationSettings): Bench {
   const pool = new IssuerPool();
   pool.trust([parseCertificate(pki.caPem)]);
-  const state = { time: TIME, settings };
+  const state = { time: TIME, settings, steadyMs: 0 };
   const shelf = new CrlShelf({ pool, time: () => state.time, breathe: async () => undefined });
   const answers = new OcspAnswers();
   const denyList = new DenyList();
@@ -63,6 +63,7 @@ function bench(settings: RevocationSettings): Bench {
     answers,
     denyList,
     time: () => state.time,
+    steadyMs: () => state.steadyMs,
     settings: () => state.settings,
     onSpared: (_, entry) => spared.push(entry),
   });
@@ -172,6 +173,17 @@ suite("RevocationJudge: CRLs", () => {
     });
     await shelf.put(own, "b");
     assert.equal(judge.judge(below).kind, "revoked");
+  });
+
+  test("who was issued by an intermediate that the root has revoked is revoked with it", async () => {
+    const { judge, shelf, pool } = bench({ crl: "soft", ocsp: "off" });
+    const authority = parseCertificate(middle.certificatePem);
+    pool.offer([authority]);
+    await shelf.put(listing([authority.summary.serial]), "a");
+    assert.match(
+      JSON.stringify(judge.judge(below)),
+      /was issued by CN=Site Middle, which was revoked on .* \(CRL of CN=Site CA\)/,
+    );
   });
 
   test("an intermediate that does not chain to the bundle is not taken", () => {
@@ -340,6 +352,19 @@ suite("OCSP answers", async () => {
     assert.match(words, /revoked on 2026-05-31T23:00:00Z \(OCSP of http:\/\/ocsp, keyCompromise\)/);
   });
 
+  test("an answer to our nonce is fresh for a while though nobody knows the time", () => {
+    const { answers, judge, state } = bench({ crl: "off", ocsp: "hard" });
+    state.time = { ...TIME, state: "unknown" };
+    const answer = readOcspAnswer(make({}), facts, issuer, NOW);
+    const kept = { ...answer, source: "http://ocsp" };
+    answers.put(leaf.summary.fingerprint, kept);
+    assert.equal(judge.judge(leaf).kind, "unknown");
+    answers.put(leaf.summary.fingerprint, { ...kept, freshUntil: 1_000 });
+    assert.equal(judge.judge(leaf).kind, "good");
+    state.steadyMs = 1_000;
+    assert.equal(judge.judge(leaf).kind, "unknown");
+  });
+
   test("when there is no room, revoked answers stay", () => {
     const answers = new OcspAnswers();
     const kept = {
@@ -348,6 +373,7 @@ suite("OCSP answers", async () => {
       reason: "",
       thisUpdate: 1,
       nextUpdate: 2,
+      answersUs: false,
       source: "x",
     } as const;
     answers.put("first", kept);

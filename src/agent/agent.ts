@@ -57,7 +57,9 @@ export async function startAgent(
   const store = await openStore(config, ports, log);
   if (store !== undefined) running.use(store);
   const name = (): string | undefined => nameOf(device.identity);
-  const time = running.use(await openDeviceTime({ ports, log, store, device: name }));
+  const time = running.use(
+    await openDeviceTime({ ports, log, store, config: config.time, device: name }),
+  );
   const view = (): TimeView => time.trusted.view();
   const identity = await openIdentity({ config, ports, store, time: time.trusted, device }, signal);
   if (identity !== undefined) running.use(identity);

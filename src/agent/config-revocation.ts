@@ -62,7 +62,7 @@ function denyEntry(): Kind<DenyEntry> {
 }
 
 /** An array that may be empty, and has a most. In an environment variable separated by commas. */
-function upTo<T>(max: number, item: Kind<T>): Kind<readonly T[]> {
+export function upTo<T>(max: number, item: Kind<T>): Kind<readonly T[]> {
   const allowed = `an array of at most ${max} items; each item must be ${item.allowed}`;
   const readAll = (readings: readonly ReturnType<Kind<T>["readText"]>[]) => {
     if (readings.length > max) {

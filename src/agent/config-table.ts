@@ -20,6 +20,7 @@ import { LIMITS_ROWS } from "./config-limits.ts";
 import { REVOCATION_ROWS } from "./config-revocation.ts";
 import { LIVE, optional, type Row, required, row } from "./config-row.ts";
 import { PROBATION_ROWS, SEALING_ROWS, STORE_ROWS } from "./config-store.ts";
+import { TIME_ROWS } from "./config-time.ts";
 
 export type { Row } from "./config-row.ts";
 
@@ -147,6 +148,7 @@ export const SECTIONS = {
   sealing: SEALING_ROWS,
   probation: PROBATION_ROWS,
   revocation: REVOCATION_ROWS,
+  time: TIME_ROWS,
   control: {
     socket: optional(
       path(),

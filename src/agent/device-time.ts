@@ -6,9 +6,13 @@ import { BUILD } from "../base/build.ts";
 import type { Logger } from "../base/log.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
 import { JumpWatch } from "../identity/time/jump-watch.ts";
+import { parseFleetKey } from "../identity/time/time-statement.ts";
 import { openTrustedTime, type TrustedTime } from "../identity/time/trusted-time.ts";
 import { parseTrustBundle } from "../identity/trust-bundle.ts";
 import type { StatePorts } from "./agent-ports.ts";
+import type { AgentConfig } from "./config.ts";
+
+const HOUR_MS = 3_600_000;
 
 export interface DeviceTime extends AsyncDisposable {
   readonly trusted: TrustedTime;
@@ -20,19 +24,25 @@ export interface DeviceTimeOptions {
   readonly log: Logger;
   /** Without one the floor lives as long as the process. */
   readonly store: CertificateStore | undefined;
+  readonly config: AgentConfig["time"];
   /** The name in the device's certificate. */
   readonly device: () => string | undefined;
 }
 
 /** Never rejects: what is known of the time may be little. */
 export async function openDeviceTime(options: DeviceTimeOptions): Promise<DeviceTime> {
-  const { ports, log, store, device } = options;
+  const { ports, log, store, device, config } = options;
   const { clock, random } = ports;
   const jumps = new JumpWatch({ clock, log, bootTimeMs: () => ports.bootTimeMs() });
   jumps.start();
   const trusted = await openTrustedTime({
     notes: store,
     device,
+    fleetKeys: config.fleetKeys.map(parseFleetKey),
+    policy: {
+      notYetValid: config.notYetValid,
+      expiredGraceMs: config.expiredGraceHours * HOUR_MS,
+    },
     builtAt: Date.parse(BUILD.date),
     plausibleUntilMs: endOfTrust(store),
     timeSync: () => ports.timeSync(),

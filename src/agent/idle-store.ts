@@ -82,7 +82,9 @@ export class IdleStore implements AsyncDisposable {
    */
   async certificates(): Promise<CertificateOperations> {
     const options = { ports: this.#ports, log: SILENT, store: this.#store };
-    const time = this.#open.use(await openDeviceTime({ ...options, device: () => undefined }));
+    const time = this.#open.use(
+      await openDeviceTime({ ...options, config: this.#config.time, device: () => undefined }),
+    );
     const identity = await openStoreIdentity(
       {
         ...options,

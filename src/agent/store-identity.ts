@@ -87,7 +87,11 @@ export class StoreIdentity implements OwnIdentity {
           {
             time: time.view(),
             current: purpose === "install" ? store.current : undefined,
-            policy: { allowOlder: leave.force, allowOtherIdentity: leave.force },
+            policy: {
+              allowOlder: leave.force,
+              allowOtherIdentity: leave.force,
+              tolerateNotYetValid: config.time.notYetValid === "tolerate",
+            },
           },
           trial,
         ),

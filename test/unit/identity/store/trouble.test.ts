@@ -143,6 +143,25 @@ suite("a sync that failed", () => {
   }
 });
 
+suite("a slot whose sync failed", () => {
+  test("is never written in place again: a new file takes its place", async () => {
+    const { disk, store } = await installed();
+    const begun = disk.steps.length;
+    disk.fault = { step: begun + 2, what: "EIO", lasting: 6 };
+    await assert.rejects(store.mark(1, "trialled"), { code: "ERR_STORE_IO" });
+    const slot = disk.steps.slice(begun).find((step) => step.startsWith("syncbytes "));
+    const path = slot?.split(" ")[1] ?? "none";
+    disk.fault = undefined;
+    const failed = disk.steps.length;
+    await store.mark(1, "trialled");
+    const steps = disk.steps.slice(failed);
+    assert.deepEqual(
+      steps.filter((step) => step.includes("state-")),
+      [`create ${path}.tmp`, `write ${path}.tmp`, `sync ${path}.tmp`, `rename ${path}.tmp ${path}`],
+    );
+  });
+});
+
 suite("a disk that lies", () => {
   test("what is read back is compared: nothing is acknowledged, nothing comes in force", async () => {
     const { disk, store } = await installed();

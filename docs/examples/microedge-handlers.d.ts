@@ -92,9 +92,9 @@ export interface CodecLimits {
   readonly maxDepth?: number;
   /** Characters of a string or member name, bytes of a byte string. Default 65,536. */
   readonly maxStringLength?: number;
-  /** Default 10,000, at most 100,000. */
+  /** Default 10,000, at most 25,000. */
   readonly maxArrayLength?: number;
-  /** Members of one object. Default 1,000, at most 100,000. */
+  /** Members of one object. Default 1,000, at most 25,000. */
   readonly maxKeys?: number;
   readonly minNumber?: number;
   readonly maxNumber?: number;

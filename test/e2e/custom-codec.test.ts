@@ -82,15 +82,27 @@ suite("codecs of handler modules in the built program", () => {
     assert.equal((await client.reply()).error?.code, 413);
   });
 
-  test("a body of 100,000 wrong values is refused within the program's small heap", async () => {
+  test("a body of 24,990 wrong values is refused within the program's small heap", async () => {
     const client = peer();
     const json = { "Micro-Service": "meter" };
-    client.send(request("Meter.Sum", `{"samples":[${Array(99_990).fill("{}").join(",")}]}`, json));
+    client.send(request("Meter.Sum", `{"samples":[${Array(24_990).fill("{}").join(",")}]}`, json));
     const { error } = await client.reply();
     assert.equal(error?.code, 400);
     assert.match(error?.detail ?? "", /samples\[0\]: Invalid type: [^;]*$/);
     client.send(request("Meter.Sum", '{"samples":[2]}', json));
     assert.deepEqual(JSON.parse((await client.reply()).body), { count: 1, sum: 2 });
+  });
+
+  test("4 MiB of names are refused, and do not end the program", async () => {
+    const client = peer();
+    const long = "k".repeat(30);
+    const members = Array.from({ length: 99_000 }, (_, n) => `"${long}${n}":0`);
+    client.send(request("Agent.Echo", `{${members.join(",")}}`));
+    assert.match((await client.reply()).error?.detail ?? "", /more than 25000 members/);
+    client.send(request("Agent.Echo", `{${members.slice(0, 25_000).join(",")}}`));
+    assert.match((await client.reply()).error?.detail ?? "", /has no such field/);
+    client.send(request("Agent.Echo", "{}"));
+    assert.equal((await client.reply()).error, undefined);
   });
 
   test("one that throws and one that hangs: 500, an event, and everybody else is served", async () => {

@@ -20,7 +20,7 @@ const { messageShape } = await import("#src/wire/codec/message-shape.ts");
 const { jsonShape } = await import("#src/wire/codec/standard-shape.ts");
 const { ListsSchema, MapsSchema, TreeSchema } = await import("../fakes/gen/kinds_pb.ts");
 
-const SMALL = 16 * 1024;
+const SMALL = 8 * 1024;
 const TIMES = 4;
 /** Four, and something for what does not grow. */
 const MOST = 4.4;

@@ -34,6 +34,9 @@ const ANY_JSON = new Set(["Struct", "Value", "ListValue"].map(longName));
 
 const DURATION = /^-?\d+(?:\.\d{1,9})?s$/;
 
+/** Characters of a field mask: some hundred paths. */
+const MAX_MASK = 4_096;
+
 /** Characters of a library's message that are repeated. */
 const MAX_REASON = 120;
 
@@ -66,7 +69,14 @@ export function wellKnownReader(
       throw new FieldFault(`expected an object, got ${kindOf(value)}`);
     };
   }
-  const fromLibrary: ReadValue = (value) => readByLibrary(desc, registry, value);
+  const isMask = desc.typeName === longName("FieldMask");
+  const fromLibrary: ReadValue = (value) => {
+    // One string that becomes thousands: 4 MiB of commas would fill the heap.
+    if (isMask && typeof value === "string" && value.length > MAX_MASK) {
+      throw new FieldFault(`longer than ${MAX_MASK} characters`);
+    }
+    return readByLibrary(desc, registry, value);
+  };
   if (ANY_JSON.has(desc.typeName)) return fromLibrary;
   if (!WITH_FIELDS.has(desc.typeName)) return undefined;
   if (dialect === "protojson") return fromLibrary;

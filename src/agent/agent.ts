@@ -10,6 +10,7 @@
  */
 import { AgentError } from "../base/errors.ts";
 import type { CrlInForce } from "../identity/revocation/crl-shelf.ts";
+import type { ExpiryWatch } from "../identity/time/expiry-watch.ts";
 import type { TimeView } from "../identity/time/time-view.ts";
 import { formatAddress } from "../registry/address.ts";
 import type { LoadedModule } from "../services/handler-modules.ts";
@@ -34,6 +35,8 @@ import * as status from "./status.ts";
 import { claimByCrls } from "./time-evidence.ts";
 import { Watchdog } from "./watchdog.ts";
 
+/** Of a long trust bundle only what ends first is shown. */
+const MAX_EXPIRY = 16;
 /** How often a listener that waits for its address is looked at. */
 const READY_POLL_MS = 250;
 
@@ -80,13 +83,15 @@ export async function startAgent(
   running.use(inbound.access);
   running.use(inbound.memory);
   await revocation?.start();
-  if (identity !== undefined) {
-    running.use(watchExpiry({ source: identity.source, time, clock: ports.clock, log }));
-  }
+  const expiry =
+    identity === undefined
+      ? undefined
+      : running.use(watchExpiry({ source: identity.source, time, clock: ports.clock, log }));
   signal.throwIfAborted();
   const agent = new Agent(loaded, ports, {
     identity,
     time,
+    expiry,
     revocation,
     outbound,
     inbound,
@@ -99,6 +104,7 @@ export async function startAgent(
 interface Rooms {
   readonly identity: OwnIdentity | undefined;
   readonly time: DeviceTime;
+  readonly expiry: ExpiryWatch | undefined;
   readonly revocation: Revocation | undefined;
   readonly outbound: Outbound;
   readonly inbound: Inbound;
@@ -213,7 +219,8 @@ export class Agent implements AsyncDisposable {
 
   status(): StatusView {
     const { clock, pid, version } = this.#ports;
-    const { inbound, outbound, identity, revocation, modules } = this.#rooms;
+    const { inbound, outbound, identity, revocation, modules, time, expiry } = this.#rooms;
+    const { floorSource, timeService } = time.trusted;
     const { config, warnings } = this.#reloader.loaded;
     const { listener, server } = inbound;
     const client = outbound.client.status;
@@ -231,6 +238,8 @@ export class Agent implements AsyncDisposable {
       tls: status.tlsView(config, material, clock.now()),
       identity: identity?.view(),
       revocation: revocation?.view(),
+      time: { ...time.trusted.view(), floorSource, timeService },
+      expiry: expiry?.look().slice(0, MAX_EXPIRY),
       connections: listener.open,
       counters: status.countersView(
         server.counters,

@@ -8,6 +8,9 @@
 import type { CertificateSummary } from "../base/principal.ts";
 import type { LimitsView } from "../guard/limits-view.ts";
 import type { MemoryView } from "../guard/memory-marks.ts";
+import type { ExpiryReading } from "../identity/time/expiry-reading.ts";
+import type { FloorSource } from "../identity/time/time-floor.ts";
+import type { TimeView } from "../identity/time/time-view.ts";
 import type { EndpointKind } from "../rpc/call.ts";
 import type { CodecName } from "../wire/codec/codec.ts";
 import type { CertificateOperations, IdentityView } from "./certificate-operations.ts";
@@ -33,6 +36,14 @@ export interface TlsView {
   readonly refused: string | undefined;
 }
 
+/** Unix milliseconds. */
+export interface ClockView extends TimeView {
+  /** What proved the floor. */
+  readonly floorSource: FloorSource;
+  /** What the machine's time services say, in words. */
+  readonly timeService: string;
+}
+
 export interface StatusView {
   readonly name: string;
   readonly version: string;
@@ -47,6 +58,10 @@ export interface StatusView {
   readonly identity: IdentityView | undefined;
   /** `undefined` only in plain-text mode. */
   readonly revocation?: RevocationView | undefined;
+  /** What is known of the time. */
+  readonly time?: ClockView | undefined;
+  /** How long our certificates and the authorities have left: the worst first, at most 16. */
+  readonly expiry?: readonly ExpiryReading[] | undefined;
   /** Open peer connections, by now. */
   readonly connections: number;
   /** Totals since the start; names are the counters' own (`calls`, `errors`, `handshakes_failed`, …). */

@@ -2,6 +2,7 @@
  * `microedge status`: what the running agent is and does.
  */
 import { formatMoment, formatSpan } from "../../identity/span-words.ts";
+import { timeLine } from "../../identity/time/time-checks.ts";
 import type { StatusView } from "../../sidecar/admin-operations.ts";
 import { identityRows } from "../certificates/format.ts";
 import { command } from "../command.ts";
@@ -64,6 +65,9 @@ export function formatStatus(status: StatusView, out: Output, nowMs: number): st
     rows.push(["", `${ends} (${formatMoment(notAfter)}), serial ${tls.certificate.serial}`]);
   }
   if (status.identity !== undefined) rows.push(...identityRows(status.identity, out));
+  if (status.time !== undefined) rows.push(["time", timeLine(status.time)]);
+  const ending = (status.expiry ?? []).filter(({ level }) => level !== "good");
+  for (const { words } of ending) rows.push(["", words]);
   if (status.revocation !== undefined) rows.push(...revocationRows(status.revocation, out));
   const counters = Object.entries(status.counters)
     .filter(([name, count]) => count > 0 || ALWAYS_COUNTED.has(name))

@@ -11,6 +11,8 @@ import type { DiskEntry, StateDisk, StateFile } from "#src/host/state-disk.ts";
 import { FakeRandom } from "./fake-random.ts";
 
 const PAGE = 4096;
+/** So much of a torn page is new. Bytes. */
+const TORN = 256;
 
 interface Inode {
   readonly number: number;
@@ -191,11 +193,13 @@ export class PowerDisk implements StateDisk {
   worlds(tosses = 3): readonly (readonly [name: string, disk: PowerDisk])[] {
     const all = (): boolean => true;
     const none = (): boolean => false;
+    const torn = (): "torn" => "torn";
     return [
       ["nothing unsynced survives", this.#world(none, none)],
       ["everything survives (the process was killed)", this.#world(all, all)],
       ["names survive, bytes do not", this.#world(all, none)],
       ["bytes survive, names do not", this.#world(none, all)],
+      ["names survive, pages are torn", this.#world(all, torn)],
       ...Array.from({ length: tosses }, (_, seed) => {
         const random = new FakeRandom(this.steps.length * 31 + seed + 1);
         const toss = (): boolean => random.draw() < 0.5;
@@ -204,7 +208,7 @@ export class PowerDisk implements StateDisk {
     ];
   }
 
-  #world(keepName: () => boolean, keepPage: () => boolean): PowerDisk {
+  #world(keepName: () => boolean, keepPage: () => boolean | "torn"): PowerDisk {
     const world = new PowerDisk([]);
     world.user = this.user;
     world.limits = this.limits;
@@ -220,13 +224,18 @@ export class PowerDisk implements StateDisk {
     return world;
   }
 
-  #survivor({ kind, mode, uid, cached, durable, dirty }: Inode, keep: () => boolean): Inode {
+  #survivor(
+    { kind, mode, uid, cached, durable, dirty }: Inode,
+    keep: () => boolean | "torn",
+  ): Inode {
     const inode = this.#inode(kind, mode);
     inode.uid = uid;
     let bytes: Uint8Array = durable.slice();
     for (const page of dirty) {
-      if (!keep()) continue;
-      const part = cached.subarray(page * PAGE, (page + 1) * PAGE);
+      const kept = keep();
+      if (kept === false) continue;
+      const length = kept === "torn" ? TORN : PAGE;
+      const part = cached.subarray(page * PAGE, page * PAGE + length);
       bytes = overlay(bytes, part, page * PAGE);
     }
     inode.cached = bytes;

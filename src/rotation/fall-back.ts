@@ -21,6 +21,8 @@ export class FallBack {
   readonly #judge: CandidateJudge;
   /** Generation whose way back was found closed and said so, to say it once. */
   #saidFor: number | undefined;
+  /** A fall-back that serves from memory only; the store still has the failed generation in force. */
+  #unwritten: readonly MarkReason[] | undefined;
 
   constructor(ports: Ports, judge: CandidateJudge) {
     this.#ports = ports;
@@ -56,6 +58,7 @@ export class FallBack {
     } catch (error) {
       // Peers refuse the new one now: the old serves from memory, and the next start finds out again.
       fault = errorText(error);
+      this.#unwritten = reasons;
     }
     const thrown = source.publish({ ...way.to, generation });
     this.#sayPublishFailed(thrown);
@@ -69,6 +72,17 @@ export class FallBack {
       reasons: reasons.map(({ code, words }) => ({ code, words })),
     });
     return true;
+  }
+
+  /**
+   * Before the store changes again: a fall-back that could not be written is written now.
+   *
+   * @throws AgentError `ERR_STORE_*` when it still can't be.
+   */
+  async writeDown(): Promise<void> {
+    if (this.#unwritten === undefined) return;
+    await this.#ports.store.fallBack(this.#unwritten);
+    this.#unwritten = undefined;
   }
 
   /**

@@ -1,18 +1,29 @@
 /** What `status` and `doctor` say of the identity in force, in words. Pure. */
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
+import type { Generation } from "../identity/store/generation.ts";
 import { identityState, takenBack } from "./identity-state.ts";
 import type { Look } from "./probation.ts";
 import type { OverlapStatus, RotationStatus } from "./rotation-ports.ts";
 
-/** `undefined` for an empty store. */
+/**
+ * @param published What the agent shows; another than the store's current one when a fall-back could not
+ *   be written.
+ * @returns `undefined` for an empty store.
+ */
 export function rotationStatus(
   store: Pick<CertificateStore, "current" | "history">,
+  published: Generation | undefined,
   onProbation: boolean,
   look: Look | undefined,
   overlap: OverlapStatus | undefined,
 ): RotationStatus | undefined {
-  const { current: generation } = store;
-  if (generation === undefined) return undefined;
+  const { current } = store;
+  if (current === undefined) return undefined;
+  if (published !== undefined && published.number < current.number) {
+    const words = `generation ${current.number} failed and generation ${published.number} is in force again, from memory only: the store can't be written`;
+    return { generation: published, state: "ROLLED_BACK", words, look, failed: current, overlap };
+  }
+  const generation = current;
   const history = store.history();
   const state = identityState(generation, history, onProbation);
   const failed = state === "ROLLED_BACK" ? takenBack(generation, history) : undefined;

@@ -10,7 +10,6 @@
  */
 import { type AgentError, errorText, isAgentError } from "../base/errors.ts";
 import type { Part } from "../base/lifecycle.ts";
-import { formatMoment } from "../identity/span-words.ts";
 import type { Generation } from "../identity/store/generation.ts";
 import type { CandidateReport, Reason } from "../identity/validator/candidate-report.ts";
 import { CandidateJudge, type IdentityContent, type Judged } from "./candidate-judge.ts";
@@ -20,6 +19,7 @@ import { FALL_BACK_CODES, wasTakenBack } from "./identity-state.ts";
 import { InstallQueue } from "./install-queue.ts";
 import { DEFAULT_PROBATION, type Look, Probation, type ProbationEnd } from "./probation.ts";
 import { resumeSteps } from "./resume.ts";
+import { RotationLog } from "./rotation-log.ts";
 import type {
   Installed,
   InstallOptions,
@@ -42,6 +42,7 @@ export class Rotator implements Part {
   readonly #options: RotatorOptions;
   readonly #judge: CandidateJudge;
   readonly #fallBack: FallBack;
+  readonly #say: RotationLog;
   readonly #queue = new InstallQueue();
   readonly #window: TrustWindow;
   #probation: RunningProbation | undefined;
@@ -50,6 +51,7 @@ export class Rotator implements Part {
 
   constructor(options: RotatorOptions) {
     this.#options = options;
+    this.#say = new RotationLog(options.log);
     this.#judge = new CandidateJudge(options);
     this.#fallBack = new FallBack(options, this.#judge);
     this.#window = new TrustWindow(options, (left) => this.#dropLeaving(left));
@@ -149,8 +151,10 @@ export class Rotator implements Part {
 
   /** `undefined` while the store is empty. */
   status(): RotationStatus | undefined {
-    const { store } = this.#options;
-    return rotationStatus(store, this.#probation !== undefined, this.#look, this.#window.status);
+    const { store, source } = this.#options;
+    const published = source.snapshot?.generation ?? store.current;
+    const onProbation = this.#probation !== undefined;
+    return rotationStatus(store, published, onProbation, this.#look, this.#window.status);
   }
 
   /** Other probe peers are configured: what is not proven yet is tried against them at once. */
@@ -179,6 +183,7 @@ export class Rotator implements Part {
 
   async #install(content: IdentityContent, options: InstallOptions): Promise<Installed> {
     const { store } = this.#options;
+    await this.#fallBack.writeDown();
     const { report, content: ordered, digest } = await this.#judged(content, options);
     const { current } = store;
     const { warnings } = report;
@@ -189,7 +194,7 @@ export class Rotator implements Part {
     try {
       await store.stage({ ...ordered, origin: options.origin }, digest);
     } catch (error) {
-      this.#sayStoreFailed(error);
+      this.#say.storeFailed(error);
       throw error;
     }
     return { outcome: "installed", generation: await this.#goOn(digest), warnings };
@@ -211,7 +216,7 @@ export class Rotator implements Part {
       if (bad !== undefined && !force) throw new CandidateRefused([knownBad(bad)]);
       return judged;
     } catch (error) {
-      this.#sayRefused(error);
+      this.#say.refused(error);
       throw error;
     }
   }
@@ -225,7 +230,7 @@ export class Rotator implements Part {
     try {
       snapshot = await this.#judge.tryOut(next, digest);
     } catch (error) {
-      this.#sayRefused(error);
+      this.#say.refused(error);
       if (error instanceof CandidateRefused) await store.discardNext(error.reasons);
       throw error;
     }
@@ -235,7 +240,7 @@ export class Rotator implements Part {
     this.#look = undefined;
     const thrown = source.publish({ ...snapshot, generation });
     if (thrown.length > 0) await this.#fallBack.afterPublishing(thrown);
-    this.#sayRotated(before, { ...snapshot, generation });
+    this.#say.rotated(before, { ...snapshot, generation });
     this.#beginProbation();
     return generation;
   }
@@ -245,10 +250,10 @@ export class Rotator implements Part {
     try {
       return await store.commit();
     } catch (error) {
-      this.#sayStoreFailed(error);
+      this.#say.storeFailed(error);
       // Else the next start would put in force what its sender believes to have failed.
       const reason = { code: "commit-failed", words: errorText(error) };
-      await store.discardNext([reason]).catch((again: unknown) => this.#sayStoreFailed(again));
+      await store.discardNext([reason]).catch((again: unknown) => this.#say.storeFailed(again));
       throw error;
     }
   }
@@ -265,14 +270,14 @@ export class Rotator implements Part {
       if (!isAgentError(error)) throw error;
       if (store.next?.number !== next.number) return;
       const reasons = error instanceof CandidateRefused ? error.reasons : [reasonOf(error)];
-      await store.discardNext(reasons).catch((again: unknown) => this.#sayStoreFailed(again));
+      await store.discardNext(reasons).catch((again: unknown) => this.#say.storeFailed(again));
     }
   }
 
   async #giveUpNext(): Promise<void> {
     const reason = { code: "superseded", words: "it is what is in force, or was given up before" };
     await this.#options.store.discardNext([reason]).catch((error: unknown) => {
-      this.#sayStoreFailed(error);
+      this.#say.storeFailed(error);
     });
   }
 
@@ -309,7 +314,7 @@ export class Rotator implements Part {
       },
       onLook: (look: Look) => {
         this.#look = look;
-        if (look.number === 1) this.#sayUnproven(number, look);
+        if (look.number === 1) this.#say.unproven(number, look);
       },
     };
     const ended = probation
@@ -349,39 +354,8 @@ export class Rotator implements Part {
       await store.mark(number, "trialled");
     } catch (error) {
       // It stays in force; after a restart it is tried once more.
-      this.#sayStoreFailed(error);
+      this.#say.storeFailed(error);
     }
-  }
-
-  #sayRotated(before: Generation | undefined, { generation, leaf }: Snapshot): void {
-    const { number, digest, origin } = generation;
-    this.#options.log.emit("certificate.rotated", {
-      generation: number,
-      old_generation: before?.number,
-      digest,
-      serial: leaf.summary.serial,
-      subject: leaf.summary.subject,
-      not_after: formatMoment(leaf.summary.notAfter),
-      how: origin,
-    });
-  }
-
-  #sayRefused(error: unknown): void {
-    if (!(error instanceof CandidateRefused)) return;
-    const reasons = error.reasons.map(({ code, words, fix }) => ({ code, words, fix }));
-    this.#options.log.emit("certificate.refused", { reasons });
-  }
-
-  #sayStoreFailed(error: unknown): void {
-    const code = isAgentError(error) ? error.code : "ERR_STORE_IO";
-    const reasons = [{ code, words: errorText(error) }];
-    this.#options.log.emit("certificate.refused", { reasons });
-  }
-
-  #sayUnproven(number: number, { peers }: Look): void {
-    if (peers.some(({ outcome }) => outcome.kind === "accepted")) return;
-    const words = peers.map(({ peer, outcome }) => `${peer}: ${outcome.words}`).join("; ");
-    this.#options.log.emit("certificate.unproven", { generation: number, reason: words });
   }
 }
 

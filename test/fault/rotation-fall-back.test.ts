@@ -108,6 +108,15 @@ suite("a peer refuses the new one and takes the old", () => {
     assert.equal(rig.inForce(process), "old");
     const [said] = process.log.of("certificate.fallback");
     assert.deepEqual([said?.["durable"], said?.["fault"]], [false, "EIO"]);
+    assert.equal(state(), "ROLLED_BACK");
+    assert.equal(process.rotator.status()?.generation.number, 1);
+    assert.match(process.rotator.status()?.words ?? "", /from memory only/);
+
+    // The next change writes it first, so that nothing ever falls back to what failed.
+    rig.store.failing.clear();
+    await process.rotator.install(await rig.content("newest"), IMPORT);
+    assert.deepEqual(rig.store.writes.slice(-3), ["fallBack 1", "stage 3", "commit 3"]);
+    assert.equal(rig.store.previous?.number, 1);
   });
 
   test("a newer one comes before the answer: it is what counts", async () => {

@@ -1,0 +1,47 @@
+/** What a rotation says in the log; never a key or a certificate, only names, numbers and reasons. */
+import { errorText, isAgentError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import { formatMoment } from "../identity/span-words.ts";
+import type { Generation } from "../identity/store/generation.ts";
+import { CandidateRefused } from "./candidate-refused.ts";
+import type { Look } from "./probation.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+export class RotationLog {
+  readonly #log: Logger;
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  rotated(before: Generation | undefined, { generation, leaf }: Snapshot): void {
+    const { number, digest, origin } = generation;
+    this.#log.emit("certificate.rotated", {
+      generation: number,
+      old_generation: before?.number,
+      digest,
+      serial: leaf.summary.serial,
+      subject: leaf.summary.subject,
+      not_after: formatMoment(leaf.summary.notAfter),
+      how: origin,
+    });
+  }
+
+  refused(error: unknown): void {
+    if (!(error instanceof CandidateRefused)) return;
+    const reasons = error.reasons.map(({ code, words, fix }) => ({ code, words, fix }));
+    this.#log.emit("certificate.refused", { reasons });
+  }
+
+  storeFailed(error: unknown): void {
+    const code = isAgentError(error) ? error.code : "ERR_STORE_IO";
+    const reasons = [{ code, words: errorText(error) }];
+    this.#log.emit("certificate.refused", { reasons });
+  }
+
+  unproven(number: number, { peers }: Look): void {
+    if (peers.some(({ outcome }) => outcome.kind === "accepted")) return;
+    const words = peers.map(({ peer, outcome }) => `${peer}: ${outcome.words}`).join("; ");
+    this.#log.emit("certificate.unproven", { generation: number, reason: words });
+  }
+}

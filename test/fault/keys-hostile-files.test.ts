@@ -151,7 +151,11 @@ suite("hostile PKCS#12", () => {
       () => pfx([shrouded(sequence(oid("1.2.3.4"), nothing()))]),
       /1\.2\.3\.4.*convert/,
     ],
-    ["RC4", () => pfx([shrouded(old("1", 1))]), /convert it: openssl pkcs12 -legacy/],
+    [
+      "RC4",
+      () => pfx([shrouded(old("1", 1))]),
+      /convert a PKCS#12 file with openssl pkcs12 -legacy/,
+    ],
     [
       "a signed one",
       () => sequence(integer(3), sequence(oid("1.2.840.113549.1.7.2"), explicit(0, sequence()))),

@@ -55,7 +55,7 @@ const OLD_CIPHERS: Readonly<Record<string, { name: "3des" | "rc2"; keyBytes: num
   "1.2.840.113549.1.12.1.6": { name: "rc2", keyBytes: 5 },
 };
 const CONVERT =
-  "openssl pkcs12 -legacy -in OLD -nodes | openssl pkcs12 -export -out NEW, and import NEW";
+  "a PKCS#12 file with openssl pkcs12 -legacy -in OLD -nodes | openssl pkcs12 -export -out NEW, a key with openssl pkcs8 -topk8 -provider legacy -provider default -in OLD -out NEW";
 
 /** The text was decrypted to something that can't be right: wrong password, or damaged. */
 export class UndecryptableError extends Error {}
@@ -225,6 +225,6 @@ function decipher(name: string, key: Uint8Array, iv: Uint8Array, ciphertext: Uin
 function unsupported(what: string): AgentError {
   return new AgentError(
     "ERR_IMPORT_UNSUPPORTED",
-    `the file uses ${what}, which this agent does not read; convert it: ${CONVERT}`,
+    `the file uses ${what}, which this agent does not read; convert ${CONVERT}`,
   );
 }

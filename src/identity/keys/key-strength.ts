@@ -4,6 +4,8 @@
 import { createPublicKey, type KeyObject, sign, verify } from "node:crypto";
 import { promisify } from "node:util";
 import { AgentError } from "../../base/errors.ts";
+import { DerFields } from "../exchange/der-fields.ts";
+import { DER_TAG } from "../x509/der.ts";
 import type { KeyAlgorithm } from "./key-provider.ts";
 
 const signing = promisify<string | null, Uint8Array, KeyObject, Buffer>(sign);
@@ -32,7 +34,12 @@ export function algorithmOf(key: KeyObject): KeyAlgorithm {
   if (kind === "ed25519") return "ed25519";
   if (kind === "ec") {
     const algorithm = CURVES[details.namedCurve ?? ""];
-    if (algorithm !== undefined) return algorithm;
+    if (algorithm !== undefined && isCurveNamed(key)) return algorithm;
+    if (algorithm !== undefined) {
+      throw weak(
+        "has its curve written out in full, which peers refuse; create the key anew, or: openssl pkey -ec_param_enc named_curve -in KEY -out NEW, and have a certificate issued for that",
+      );
+    }
     throw weak(
       `is on ${details.namedCurve ?? "a curve without a name"}; P-256 and P-384 are taken`,
     );
@@ -50,6 +57,15 @@ export function algorithmOf(key: KeyObject): KeyAlgorithm {
     throw weak(`is RSA with the public exponent ${exponent}; 65537 is usual`);
   }
   return "rsa";
+}
+
+/** RFC 5480 section 2.1.1: a curve is named; its numbers could be forged (CVE-2020-0601). */
+function isCurveNamed(key: KeyObject): boolean {
+  const publicKey = key.type === "private" ? createPublicKey(key) : key;
+  const spki = publicKey.export({ type: "spki", format: "der" });
+  const algorithm = DerFields.ofSequence(spki, "the public key").nested();
+  algorithm.oid();
+  return algorithm.tag === DER_TAG.oid;
 }
 
 /** Signs on a thread of the pool, as the algorithm does by default. */

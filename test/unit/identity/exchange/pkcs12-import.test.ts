@@ -5,7 +5,7 @@ import { isAgentError } from "#src/base/errors.ts";
 import { type ImportedIdentity, importIdentity } from "#src/identity/exchange/identity-import.ts";
 import { readElements } from "#src/identity/x509/der.ts";
 import { type IdentityFiles, identityFiles } from "../../../fakes/identity-files.ts";
-import { hasCommand, without } from "../../../fakes/needs.ts";
+import { FULL, hasCommand, without } from "../../../fakes/needs.ts";
 
 let files: IdentityFiles;
 const openssl = (...parameters: string[]): string =>
@@ -133,7 +133,7 @@ suite("PKCS#12 that OpenSSL made", { skip: without("openssl", hasCommand("openss
     openssl("-iter", "1", ...pair, "-passout", `pass:${PASSWORD}`, "-out", "each.p12");
     const good = files.read("each.p12");
     const codes = new Map<string, number>();
-    for (let at = 0; at < good.length; at++) {
+    for (let at = 0; at < good.length; at += FULL ? 1 : 5) {
       const changed = Uint8Array.from(good);
       changed[at] = (changed[at] ?? 0) ^ 0x04;
       files.write("each.p12", changed);

@@ -93,6 +93,15 @@ suite("sealed keys", () => {
   });
 });
 
+/** The form in which some cards and old programs write keys: no name, but all numbers of the curve. */
+function explicitP256(): string {
+  const { privateKey } = generateKeyPairSync("ec", {
+    namedCurve: "P-256",
+    paramEncoding: "explicit",
+  });
+  return pem(privateKey);
+}
+
 suite("importing a private key", () => {
   const p256 = ec("P-256");
   const rsa2048 = rsa(2048);
@@ -156,6 +165,7 @@ suite("importing a private key", () => {
     ["P-521", () => pem(ec("P-521")), "ERR_KEY_WEAK", /secp521r1/],
     ["secp256k1", () => pem(ec("secp256k1")), "ERR_KEY_WEAK", /secp256k1/],
     ["P-192", () => pem(ec("prime192v1")), "ERR_KEY_WEAK", /prime192v1/],
+    ["P-256 with its curve written out", explicitP256, "ERR_KEY_WEAK", /written out in full/],
     ["RSA 1024", () => pem(rsa(1024)), "ERR_KEY_WEAK", /1024 bits/],
     ["RSA with exponent 3", () => pem(rsa(2048, 3)), "ERR_KEY_WEAK", /exponent 3/],
     [

@@ -7,7 +7,7 @@ import dns from "node:dns";
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { suite, test } from "node:test";
-import type { ConnectionOptions } from "node:tls";
+import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import { systemClock } from "#src/host/clock.ts";
 import { systemRandom } from "#src/host/random.ts";
 import { Listener } from "#src/transport/listener.ts";
@@ -92,6 +92,33 @@ suite("flood", () => {
     assert.ok((rig.listener.counters.of("refused").get("displaced") ?? 0) >= 4);
     for (const socket of stalled) socket.destroy();
   });
+
+  for (const { why, bytes } of [
+    { why: "say nothing", bytes: Buffer.alloc(0) },
+    { why: "stop within their ClientHello", bytes: clientHello.subarray(0, 40) },
+    { why: "stop after their ClientHello", bytes: clientHello },
+  ]) {
+    test(`connections of one address that ${why} displace none of another`, async () => {
+      const patience = { dawdleMs: 60_000, crowdDawdleMs: 20 };
+      const limits = { maxConnections: 50, maxNewcomers: 12, maxHandshakes: 4, ...patience };
+      await using rig = await startRig(security, { limits });
+      const slow = await dialTcp(rig.port); // a good peer, a long way off
+      const crowd: Socket[] = [];
+      for (let number = 0; number < 40; number++) {
+        const socket = connect({ port: rig.port, host: "127.0.0.1", localAddress: "127.0.0.2" });
+        socket.on("error", () => socket.destroy());
+        crowd.push(socket);
+        await once(socket, "connect");
+        if (bytes.length > 0) socket.write(bytes);
+      }
+      while (rig.listener.counters.total("refused") < 20) await new Promise(setImmediate);
+      const peer = connectTls({ socket: slow, ...good, checkServerIdentity: () => undefined });
+      await once(peer, "secureConnect");
+      assert.equal(await echo(peer, "hi"), "echo:hi");
+      await served(rig.port); // and one that has not connected yet
+      for (const socket of [peer, ...crowd]) socket.destroy();
+    });
+  }
 
   test("60 peers that come at once, with 4 handshake slots: all are served", async () => {
     const limits = { maxConnections: 60, maxHandshakes: 4 };

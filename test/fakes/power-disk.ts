@@ -184,6 +184,12 @@ export class PowerDisk implements StateDisk {
     return this.#off;
   }
 
+  /** Only the process was killed after all: the page cache is there, and nothing in it is durable yet. */
+  revive(): void {
+    this.#off = false;
+    this.fault = undefined;
+  }
+
   /** The power is off; nothing more reaches the disk. */
   cutPower(): void {
     this.#off = true;

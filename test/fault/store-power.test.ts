@@ -8,7 +8,7 @@ import { suite, test } from "node:test";
 import { openChecked, sealChecked } from "#src/identity/store/checked-file.ts";
 import { STATE_FORMAT } from "#src/identity/store/state-record.ts";
 import { FULL } from "../fakes/needs.ts";
-import { type PowerDisk, STORE_DIR } from "../fakes/power-disk.ts";
+import { PowerDisk, STORE_DIR } from "../fakes/power-disk.ts";
 import { type MatrixResult, powerMatrix, type Subject } from "../fakes/power-matrix.ts";
 import { contentsOf, openStore } from "../fakes/store.ts";
 import { AFTERWARDS, OPERATIONS, type Operation, text } from "../fakes/store-operations.ts";
@@ -80,6 +80,32 @@ suite("power lost after every step of the store", () => {
     const result = counted(await powerMatrix({ ...subject(row), prepare, operate }, true));
     assert.deepEqual(result.violations.slice(0, 5), []);
   });
+
+  for (const name of ["commit", "stage", "fall back", "write a note"]) {
+    test(`killed during ${name}: what the next start has seen, no power cut takes back`, async () => {
+      const row = OPERATIONS.find((each) => each.name === name);
+      assert.ok(row);
+      const { prepare, operate } = subject(row);
+      const whole = new PowerDisk();
+      await prepare(whole);
+      const first = whole.steps.length + 1;
+      await operate(whole);
+      for (let step = first; step <= whole.steps.length; step++) {
+        const disk = new PowerDisk();
+        await prepare(disk);
+        disk.fault = { step, what: "power" };
+        await operate(disk).catch(() => undefined);
+        disk.revive();
+        const seen = await contentsOf((await openStore(disk, {}, 6)).store, ["floor"]);
+        disk.cutPower();
+        for (const [world, left] of disk.worlds()) {
+          const { store } = await openStore(left, {}, 7);
+          const where = `before ${whole.steps[step - 1]}, ${world}`;
+          assert.equal(await contentsOf(store, ["floor"]), seen, where);
+        }
+      }
+    });
+  }
 
   test("an older format is lifted, and a power cut meanwhile leaves one that can be", async () => {
     const row = OPERATIONS.find(({ name }) => name === "commit");

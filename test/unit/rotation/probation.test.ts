@@ -135,6 +135,11 @@ suite("how probation ends", () => {
       end: undefined,
     },
     {
+      why: "refused once, then the network is blocked for the new one only",
+      answer: (which, call) => (which === "old" ? ACCEPTED : call === 1 ? REFUSED : UNREACHABLE),
+      end: undefined,
+    },
+    {
       why: "refused once, as by a peer that restarts",
       answer: (which, call) => (which === "fresh" && call <= 2 ? REFUSED : ACCEPTED),
       end: "proven",

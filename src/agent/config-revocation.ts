@@ -1,5 +1,5 @@
 /**
- * The keys of `[revocation]`, and the kinds of values that only they have. `docs/certificates.md` says
+ * The keys of `[revocation]`, and the kinds of values that only they have. `docs/revocation.md` says
  * what they mean together.
  */
 import {
@@ -150,7 +150,7 @@ export const REVOCATION_ROWS = {
   deny_recovery: row(flag(), false, "Let deny count for recovery peers too.", LIVE),
   cache_dir: optional(
     path(),
-    "Directory for the last good lists, so that a restart without network begins with them and their numbers can't go back.",
+    "Directory for the last good lists and answers, so that a restart without network begins with them and the lists' numbers can't go back.",
     { defaultDoc: "revocation/ beside store.dir; without a store nothing is kept" },
   ),
 };

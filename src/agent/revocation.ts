@@ -25,6 +25,7 @@ import type { RevocationView } from "../sidecar/revocation-view.ts";
 import { CrlSources } from "../transport/crl-sources.ts";
 import { HttpFetch } from "../transport/http-fetch.ts";
 import { OcspClient } from "../transport/ocsp-client.ts";
+import { OcspCopies } from "../transport/ocsp-copies.ts";
 import { OcspStaple } from "../transport/ocsp-staple.ts";
 import { PeerRevocation } from "../transport/peer-revocation.ts";
 import type { AgentPorts } from "./agent-ports.ts";
@@ -60,6 +61,7 @@ export class Revocation implements AsyncDisposable {
   readonly #denyList = new DenyList();
   readonly #sources: CrlSources;
   readonly #ocsp: OcspClient;
+  readonly #copies: OcspCopies;
   readonly #staple: OcspStaple;
   readonly #judge: RevocationJudge;
   readonly #spared = new Set<string>();
@@ -82,6 +84,8 @@ export class Revocation implements AsyncDisposable {
       trustBundlePem: () => source.current.trustBundlePem,
     });
     const cacheDir = cacheDirOf(settings);
+    const cache = cacheDir === undefined ? undefined : openBlobCache(cacheDir);
+    this.#copies = new OcspCopies({ cache, clock, log });
     const shared = { pool: this.#pool, http, clock, random, log };
     this.#sources = new CrlSources(
       {
@@ -89,7 +93,7 @@ export class Revocation implements AsyncDisposable {
         time,
         shelf: this.#shelf,
         files,
-        cache: cacheDir === undefined ? undefined : openBlobCache(cacheDir),
+        cache,
         fileIntervalMs: settings.tls.reloadIntervalMs,
         maxBytes: () => this.#config.crlMaxKib * KIB,
         refreshMs: () => this.#config.crlRefreshMs,
@@ -102,6 +106,7 @@ export class Revocation implements AsyncDisposable {
     this.#ocsp = new OcspClient({
       ...shared,
       answers: this.#answers,
+      copies: this.#copies,
       time,
       responder: () => this.#config.ocspResponder,
       timeoutMs: () => this.#config.ocspTimeoutMs,
@@ -141,6 +146,7 @@ export class Revocation implements AsyncDisposable {
 
   /** Puts kept lists and files in force; addresses and responders are asked meanwhile. */
   async start(): Promise<void> {
+    await this.#copies.recall();
     await this.#sources.configure(this.#config.crl);
     this.#parts.proves?.(this.#shelf.all());
     void this.#staple.refresh();
@@ -220,6 +226,7 @@ export class Revocation implements AsyncDisposable {
     this.#ocsp[Symbol.dispose]();
     this.peers[Symbol.dispose]();
     await this.#sources[Symbol.asyncDispose]();
+    await this.#copies.written;
   }
 
   #usesCrls(): boolean {

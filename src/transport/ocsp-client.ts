@@ -21,11 +21,13 @@ import { refusalCause, refusalFix, refuse } from "../identity/revocation/refusal
 import type { TimeView } from "../identity/time/time-view.ts";
 import type { Certificate } from "../identity/x509/certificate.ts";
 import type { HttpFetch } from "./http-fetch.ts";
+import type { OcspCopies } from "./ocsp-copies.ts";
 
 export interface OcspClientParts {
   readonly http: HttpFetch;
   readonly pool: IssuerPool;
   readonly answers: OcspAnswers;
+  readonly copies: OcspCopies;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -87,6 +89,27 @@ export class OcspClient implements Disposable {
     this.#stop.abort(new Error("stopped"));
   }
 
+  /** Takes the copy on disk of the answer about a certificate, when there is no other and it verifies. */
+  recall(leaf: Certificate): void {
+    const { answers, copies, pool, time } = this.#parts;
+    const { fingerprint } = leaf.summary;
+    const copy = copies.get(fingerprint);
+    if (copy === undefined || answers.get(fingerprint) !== undefined) return;
+    const issuer = pool.of(leaf);
+    if (issuer === undefined) return;
+    try {
+      const facts = certificateFacts(leaf.x509.raw);
+      const answer = readOcspAnswer(copy.der, facts, issuer, time().nowMs);
+      answers.put(fingerprint, { ...answer, source: copy.source });
+    } catch (error) {
+      copies.forget(fingerprint);
+      const cause = refusalCause(error);
+      const reason = `the kept answer can't be used: ${errorText(error)}`;
+      const fields = { source: copy.source, cause, reason, fix: refusalFix(cause) };
+      this.#parts.log.emit("revocation.source.refused", fields);
+    }
+  }
+
   async #ask(leaf: Certificate): Promise<OcspReply | undefined> {
     const issuer = this.#parts.pool.of(leaf);
     if (issuer === undefined) return undefined;
@@ -101,7 +124,7 @@ export class OcspClient implements Disposable {
   }
 
   async #askOne(url: string, leaf: Certificate, issuer: Issuer): Promise<OcspReply | undefined> {
-    const { http, answers, clock, random, time, timeoutMs } = this.#parts;
+    const { http, answers, copies, clock, random, time, timeoutMs } = this.#parts;
     const facts = certificateFacts(leaf.x509.raw);
     const nonce = random.bytes(NONCE_OCTETS);
     const body = ocspRequest(facts, issuer.facts, nonce);
@@ -124,6 +147,8 @@ export class OcspClient implements Disposable {
       }
       const freshUntil = answer.answersUs ? clock.monotonicMs() + FRESH_BY_NONCE_MS : undefined;
       answers.put(leaf.summary.fingerprint, { ...answer, source: url, freshUntil });
+      const revoked = answer.status === "revoked";
+      copies.put(leaf.summary.fingerprint, { source: url, der: reply.bytes, revoked });
       this.#resting.delete(url);
       this.#resting.delete(`${url} ${leaf.summary.fingerprint}`);
       return { answer, der: reply.bytes, responder: url };

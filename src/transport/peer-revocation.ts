@@ -75,10 +75,11 @@ export class PeerRevocation implements Disposable {
    * @param sent Certificates that it sent beside its own.
    */
   check(leaf: Certificate, sent: readonly Certificate[] = []): RevocationVerdict {
-    const { pool, judge } = this.#parts;
+    const { pool, judge, ocsp } = this.#parts;
     if (sent.length > 0) pool.offer(sent);
     try {
       this.#parts.follow(certificateFacts(leaf.x509.raw).crlUrls);
+      ocsp.recall(leaf);
       return judge.judge(leaf);
     } catch (error) {
       return { kind: "unknown", why: errorText(error), hard: true, askOcsp: false };

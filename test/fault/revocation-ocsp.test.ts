@@ -4,7 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { suite, test } from "node:test";
 import { connect, createServer, type TLSSocket } from "node:tls";
 import { parseDenyEntry } from "#src/identity/revocation/deny-list.ts";
@@ -173,6 +176,47 @@ suite("OCSP about clients", () => {
     await raw.closed;
     const line = await rig.log.find(({ event }) => event === "peer.revoked");
     assert.equal(line.fields["subject"], "CN=peer");
+  });
+
+  test("a revocation outlives a restart without the responder; a copy that was tampered with counts for nothing", async () => {
+    const cacheDir = await mkdtemp(join(tmpdir(), "microedge-ocsp-"));
+    const bytes = answerOf(peer, { status: "revoked" });
+    {
+      await using web = await startWebServer(aboutUs(sends(bytes)));
+      await using rig = await revocationRig(material, {
+        ocsp: "hard",
+        ocspResponder: web.url,
+        cacheDir,
+      });
+      await using server = await listen(rig);
+      assert.match(await visit(server.port), /revoked on/);
+    }
+    const offline = { ocsp: "soft", ocspResponder: "http://127.0.0.1:9/", cacheDir } as const;
+    {
+      await using rig = await revocationRig(material, offline);
+      await using server = await listen(rig);
+      assert.match(await visit(server.port), /revoked on .* \(OCSP of http:/);
+    }
+    const file = join(cacheDir, "ocsp.json");
+    const rows = JSON.parse(await readFile(file, "utf8")) as { der: string }[];
+    const forged = Buffer.from(bytes);
+    forged[forged.length - 3] = (forged[forged.length - 3] ?? 0) ^ 1;
+    await writeFile(
+      file,
+      JSON.stringify(rows.map((row) => ({ ...row, der: forged.toString("base64") }))),
+    );
+    {
+      await using rig = await revocationRig(material, offline);
+      await using server = await listen(rig);
+      assert.match(await visit(server.port), /echo:hi/);
+      await rig.log.find(({ event }) => event === "revocation.source.refused");
+    }
+    await writeFile(file, "no JSON");
+    await using rig = await revocationRig(material, offline);
+    await rig.log.find(({ fields }) =>
+      /kept OCSP answers can't be read/.test(String(fields["reason"])),
+    );
+    await rm(cacheDir, { recursive: true });
   });
 
   test("hard: a responder that hangs delays one handshake, not the next", async () => {

@@ -35,7 +35,8 @@ export function freshnessOf({ thisUpdate, nextUpdate }: Validity, time: TimeView
     return { state: "stale", words };
   }
   if (!trusted) {
-    return { state: "doubtful", words: time.words ?? "this machine does not know the time" };
+    const why = time.words ?? "this machine does not know the time";
+    return { state: "doubtful", words: `of unknown age: ${why}` };
   }
   if (thisUpdate > time.nowMs + CLOCK_SKEW_MS) {
     return { state: "future", words: `not yet valid: it begins at ${formatMoment(thisUpdate)}` };

@@ -143,7 +143,7 @@ export class RevocationJudge {
     }
     const states = covering.map((crl) => freshnessOf(crl, this.#parts.time()));
     if (states.some(({ state }) => state === "fresh")) return { kind: "good" };
-    return { kind: "unknown", why: `the CRL of ${subject} is ${words(states[0])}` };
+    return { kind: "unknown", why: `the CRL of ${subject} is ${states[0]?.words}` };
   }
 
   /** Whether an authority in the chain is on the list of the one above it. */
@@ -172,16 +172,11 @@ export class RevocationJudge {
     const proven =
       freshness.state === "doubtful" && this.#parts.steadyMs() < (answer.freshUntil ?? 0);
     if (freshness.state !== "fresh" && !proven) {
-      return { kind: "unknown", why: `the OCSP answer about it is ${words(freshness)}` };
+      return { kind: "unknown", why: `the OCSP answer about it is ${freshness.words}` };
     }
     if (answer.status === "good") return { kind: "good" };
     return { kind: "unknown", why: "the OCSP responder does not know it" };
   }
-}
-
-function words(freshness: { readonly state: string; readonly words: string } | undefined): string {
-  if (freshness?.state === "doubtful") return `of unknown age: ${freshness.words}`;
-  return freshness?.words ?? "";
 }
 
 function revokedWord(

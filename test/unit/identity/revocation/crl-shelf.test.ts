@@ -83,6 +83,16 @@ suite("a CRL", () => {
     assert.equal(crl.serials.find(Uint8Array.of(0x12, 0x35)), undefined);
   });
 
+  test("tells serials apart that end alike", async () => {
+    const revoked = [{ serial: "01aabbccdd" }, { serial: "02aabbccdd" }, { serial: "aabbccdd" }];
+    const { crl } = await shelf().put(makeCrl(pki.authority, { ...good, revoked }), "a");
+    for (const { serial } of revoked)
+      assert.ok(crl.serials.find(Buffer.from(serial, "hex")), serial);
+    for (const serial of ["03aabbccdd", "0101aabbccdd", "bbccdd"]) {
+      assert.equal(crl.serials.find(Buffer.from(serial, "hex")), undefined, serial);
+    }
+  });
+
   test("is not new a second time", async () => {
     const one = shelf();
     const bytes = makeCrl(pki.authority, good);

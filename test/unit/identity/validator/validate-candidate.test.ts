@@ -280,6 +280,12 @@ suite("chains", () => {
     const report = await judge(candidateOf(await leaf, pki.caPem + above, [above]));
     assert.equal(splitPem(report.material?.chainPem ?? "").length, 2);
   });
+  test("an intermediate that is only in the bundle is not added to the chain", async () => {
+    const { certificatePem: above } = await middle;
+    const report = await judge(candidateOf(await leaf, pki.caPem + above));
+    assert.deepEqual(report.reasons, []);
+    assert.equal(splitPem(report.material?.chainPem ?? "").length, 1);
+  });
   test("without the intermediate there is no way to a root", async () => {
     const report = await judge(candidateOf(await leaf, pki.caPem));
     assert.deepEqual(codes(report), ["unknown-authority"]);

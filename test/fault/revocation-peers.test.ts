@@ -202,6 +202,8 @@ suite("a CRL file", () => {
       assert.equal((await second.ask(ECHO)).code, code);
       const { warnings } = await ground.admin.status();
       assert.ok(warnings.some((words) => /CRL of CN=Test CA is stale/.test(words)));
+      const stale = await ground.event("revocation.source.stale");
+      assert.match(String(stale["reason"]), /^stale for 1 hour/);
       await writeFile(
         `${directory}/site.crl`,
         crlOf(ground, [], { number: 6, thisUpdate: Date.now() - HOUR }),

@@ -131,6 +131,22 @@ suite("a window of ten days", () => {
     assert.equal(bundle(), two);
   });
 
+  test("the agent stops while the end waits its turn: the next start ends it", async () => {
+    const slow = Promise.withResolvers<void>();
+    rig.store.afterWrite = () => slow.promise;
+    const renewed = await rig.content("device", { bundle: bundle() });
+    const installing = process.rotator.install(renewed, { origin: "renewal" });
+    await rig.clock.advance(11 * DAY);
+    const stopped = process.rotator[Symbol.asyncDispose]();
+    rig.store.afterWrite = () => undefined;
+    slow.resolve();
+    await Promise.all([installing, stopped]);
+    assert.notEqual(await rig.store.readNote(OVERLAP_NOTE), undefined);
+    process = await rig.started();
+    await process.rotator.settled();
+    assert.equal(bundle(), two);
+  });
+
   test("a peer that still uses the old authority does not bring it back", async () => {
     await pass(9 * DAY);
     rig.peers = [PEER];

@@ -162,6 +162,24 @@ suite("a slot whose sync failed", () => {
   });
 });
 
+suite("a commit that was refused", () => {
+  test("stays refused over a restart: the old record is written over it at once", async () => {
+    const { disk, store } = await installed();
+    await store.stage(second as typeof one);
+    // Write and sync of the slot: the bytes are in the cache, and may or may not reach the disk.
+    disk.fault = { step: disk.steps.length + 2, what: "EIO" };
+    await assert.rejects(store.commit(), { code: "ERR_STORE_IO" });
+    for (const [world, left] of disk.worlds()) {
+      const { store: reopened } = await openStore(left, {}, 2);
+      assert.equal(reopened.current?.number, 1, world);
+      assert.equal(reopened.next?.number, 2, world);
+    }
+    // The process alone is restarted: it sees what the kernel has cached.
+    await store[Symbol.asyncDispose]();
+    assert.equal((await openStore(disk, {}, 2)).store.current?.number, 1, "restarted");
+  });
+});
+
 suite("a disk that lies", () => {
   test("what is read back is compared: nothing is acknowledged, nothing comes in force", async () => {
     const { disk, store } = await installed();
@@ -197,6 +215,7 @@ suite("a disk that is slow", () => {
   test("holds up nothing that is read, and never two threads", async () => {
     const { store, staged, go, held, clock } = await stalled();
     const others = [store.writeNote("a", text("a")), store.keepKey("k", keyReference())];
+    await settle();
     clock.skip(30_000);
     assert.equal(store.current?.number, 1);
     assert.match(store.health.fault ?? "", /busy with "stage" for 30 s/);

@@ -105,6 +105,10 @@ export const EVENTS = {
     level: "error",
     msg: "the new identity fails, and the one before is no good either; the new one stays in force",
   },
+  "certificate.unwritten": {
+    level: "warn",
+    msg: "what became of an identity could not be written; the next start finds it out again",
+  },
   "certificate.publish.failed": {
     level: "error",
     msg: "a part of the agent could not take the identity over",

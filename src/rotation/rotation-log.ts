@@ -39,6 +39,11 @@ export class RotationLog {
     this.#log.emit("certificate.refused", { reasons });
   }
 
+  unwritten(error: unknown): void {
+    const code = isAgentError(error) ? error.code : "ERR_STORE_IO";
+    this.#log.emit("certificate.unwritten", { code, reason: errorText(error) });
+  }
+
   unproven(number: number, { peers }: Look): void {
     if (peers.some(({ outcome }) => outcome.kind === "accepted")) return;
     const words = peers.map(({ peer, outcome }) => `${peer}: ${outcome.words}`).join("; ");

@@ -253,7 +253,7 @@ export class Rotator implements Part {
       this.#say.storeFailed(error);
       // Else the next start would put in force what its sender believes to have failed.
       const reason = { code: "commit-failed", words: errorText(error) };
-      await store.discardNext([reason]).catch((again: unknown) => this.#say.storeFailed(again));
+      await store.discardNext([reason]).catch((again: unknown) => this.#say.unwritten(again));
       throw error;
     }
   }
@@ -270,14 +270,14 @@ export class Rotator implements Part {
       if (!isAgentError(error)) throw error;
       if (store.next?.number !== next.number) return;
       const reasons = error instanceof CandidateRefused ? error.reasons : [reasonOf(error)];
-      await store.discardNext(reasons).catch((again: unknown) => this.#say.storeFailed(again));
+      await store.discardNext(reasons).catch((again: unknown) => this.#say.unwritten(again));
     }
   }
 
   async #giveUpNext(): Promise<void> {
     const reason = { code: "superseded", words: "it is what is in force, or was given up before" };
     await this.#options.store.discardNext([reason]).catch((error: unknown) => {
-      this.#say.storeFailed(error);
+      this.#say.unwritten(error);
     });
   }
 
@@ -354,7 +354,7 @@ export class Rotator implements Part {
       await store.mark(number, "trialled");
     } catch (error) {
       // It stays in force; after a restart it is tried once more.
-      this.#say.storeFailed(error);
+      this.#say.unwritten(error);
     }
   }
 }

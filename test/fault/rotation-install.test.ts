@@ -226,7 +226,7 @@ suite("the store fails", () => {
     await process.rotator.install(await rig.content("one"), IMPORT);
     await process.rotator.settled();
     assert.equal(rig.inForce(process), "one");
-    assert.equal(process.log.of("certificate.refused").length, 1);
+    assert.equal(process.log.of("certificate.unwritten").length, 1);
   });
 });
 

@@ -180,6 +180,38 @@ suite("a commit that was refused", () => {
   });
 });
 
+suite("work that was given up", () => {
+  test("a stage that fails again and again leaves no files behind to fill the disk", async () => {
+    const { disk, store } = await installed();
+    const files = await disk.list(STORE_DIR);
+    for (let round = 0; round < 5; round++) {
+      const { steps } = disk;
+      // Past the generation's own file: create, write, sync, rename, sync of the directory.
+      disk.fault = { step: steps.length + 6, what: "EIO" };
+      await assert.rejects(store.stage(second as typeof one), { code: "ERR_STORE_IO" });
+    }
+    disk.fault = undefined;
+    assert.deepEqual(await disk.list(STORE_DIR), files);
+  });
+
+  for (const slot of ["state-0", "state-1"]) {
+    test(`half a reset, and then ${slot} is damaged: the old identity does not come back`, async () => {
+      const { disk, store } = await installed();
+      await store.stage(second as typeof one);
+      disk.pause = async (step) => {
+        if (step.startsWith("remove ") && step.includes("generation-")) disk.cutPower();
+      };
+      await assert.rejects(store.reset());
+      for (const [world, left] of disk.worlds()) {
+        left.plant(`${STORE_DIR}/${slot}`, new Uint8Array(0));
+        const { store: reopened } = await openStore(left, {}, 2);
+        assert.deepEqual(reopened.history(), [], world);
+        assert.match((await left.list(STORE_DIR)).join(" "), /^(?!.*generation-)/, world);
+      }
+    });
+  }
+});
+
 suite("a disk that lies", () => {
   test("what is read back is compared: nothing is acknowledged, nothing comes in force", async () => {
     const { disk, store } = await installed();

@@ -10,6 +10,7 @@ import type { Files } from "../host/files.ts";
 import type { Network } from "../host/network.ts";
 import type { Random } from "../host/random.ts";
 import { splitPem } from "../identity/pem.ts";
+import { certificateFacts } from "../identity/revocation/certificate-facts.ts";
 import { type CrlInForce, CrlShelf } from "../identity/revocation/crl-shelf.ts";
 import { DenyList } from "../identity/revocation/deny-list.ts";
 import { freshnessOf } from "../identity/revocation/freshness.ts";
@@ -137,8 +138,9 @@ export class Revocation implements AsyncDisposable {
       log,
       time,
       asksOcsp: wanted,
-      follow: (urls) => {
-        if (this.#config.crlFromCertificates) this.#sources.follow(urls);
+      follow: ({ x509 }) => {
+        if (!this.#config.crlFromCertificates) return;
+        this.#sources.follow(certificateFacts(x509.raw).crlUrls);
       },
     });
     this.#unsubscribe = source.subscribe((material) => this.#materialChanged(material));

@@ -89,7 +89,8 @@ export class CrlSources implements AsyncDisposable {
   /** One look at files after another. */
   #inTurn(work: () => Promise<void>): Promise<void> {
     const turn = this.#running.then(work);
-    this.#running = turn;
+    // whoever asked gets the error; the next in the queue does not
+    this.#running = turn.catch(() => undefined);
     return turn;
   }
 
@@ -103,7 +104,7 @@ export class CrlSources implements AsyncDisposable {
     const waitMs = Math.min(MAX_TIMER_MS, Math.max(0, nextAt - clock.monotonicMs()));
     this.#timer = clock.setTimer(waitMs, () => {
       this.#timer = undefined;
-      void this.#inTurn(() => this.#lookAtDue()).then(() => this.#schedule());
+      void this.#inTurn(() => this.#lookAtDue()).finally(() => this.#schedule());
     });
   }
 
@@ -117,7 +118,7 @@ export class CrlSources implements AsyncDisposable {
       if (!isUrl(source.name)) await this.#look(source, false);
       else {
         source.dueAt = Infinity;
-        void this.#look(source, asked).then(() => this.#schedule());
+        void this.#look(source, asked).finally(() => this.#schedule());
       }
     }
   }

@@ -40,8 +40,8 @@ export interface PeerRevocationParts {
   time(): TimeView;
   /** Whether responders may be asked. */
   asksOcsp(): boolean;
-  /** Distribution points of peers whose chain is good; does nothing unless that is configured. */
-  follow(urls: readonly string[]): void;
+  /** Takes the distribution points of a peer whose chain is good; does nothing unless that is configured. */
+  follow(leaf: Certificate): void;
 }
 
 /** How often answers about open peers are looked at. */
@@ -78,7 +78,7 @@ export class PeerRevocation implements Disposable {
     const { pool, judge, ocsp } = this.#parts;
     if (sent.length > 0) pool.offer(sent);
     try {
-      this.#parts.follow(certificateFacts(leaf.x509.raw).crlUrls);
+      this.#parts.follow(leaf);
       ocsp.recall(leaf);
       return judge.judge(leaf);
     } catch (error) {

@@ -3,6 +3,7 @@
  * and its OCSP responder are, and whether its server must staple. Pure.
  */
 import { createHash } from "node:crypto";
+import { isAgentError } from "../../base/errors.ts";
 import { formatOid } from "../x509/der.ts";
 import { DerCursor, TAG, trimInteger } from "./der-cursor.ts";
 import { readExtensions } from "./extensions.ts";
@@ -59,10 +60,20 @@ export function certificateFacts(der: Uint8Array): CertificateFacts {
     issuerName,
     subjectName,
     publicKeyBits,
-    crlUrls: crlUrls(value(EXTENSION.crlDistributionPoints)),
-    ocspUrls: ocspUrls(value(EXTENSION.authorityAccess)),
-    mustStaple: hasStatusRequest(value(EXTENSION.tlsFeature)),
+    crlUrls: readOr([], () => crlUrls(value(EXTENSION.crlDistributionPoints))),
+    ocspUrls: readOr([], () => ocspUrls(value(EXTENSION.authorityAccess))),
+    mustStaple: readOr(true, () => hasStatusRequest(value(EXTENSION.tlsFeature))),
   };
+}
+
+/** Where to ask is a hint: one that can't be read is none. What is promised is taken strictly. */
+function readOr<T>(otherwise: T, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (isAgentError(error, "ERR_REVOCATION_SOURCE")) return otherwise;
+    throw error;
+  }
 }
 
 /** Tells authorities apart: name and key together. Hexadecimal. */

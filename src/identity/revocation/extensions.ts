@@ -11,7 +11,7 @@ export interface Extension {
 }
 
 /** More than any real object has. */
-const MAX_EXTENSIONS = 32;
+const MAX_EXTENSIONS = 64;
 
 /** @param cursor Over the content of the SEQUENCE OF Extension. */
 export function readExtensions(cursor: DerCursor): Extension[] {

@@ -207,6 +207,47 @@ export const ERRORS = {
     retry: false,
     hint: "the identity can't be used on this device; look at `microedge doctor` and the agent's log",
   },
+  // certificates from an authority
+  ERR_ISSUER_UNREACHABLE: {
+    status: 503,
+    retry: true,
+    hint: "check the network, issuer.url and client.proxy; the agent tries again by itself",
+  },
+  ERR_ISSUER_UNTRUSTED: {
+    status: 503,
+    retry: false,
+    hint: "compare issuer.url and issuer.root_sha256 with the authority, and check the clock",
+  },
+  ERR_ISSUER_BUSY: {
+    status: 503,
+    retry: true,
+    hint: "the authority asks for patience; the agent tries again by itself",
+  },
+  ERR_ISSUER_PENDING: {
+    status: 503,
+    retry: true,
+    hint: "the request waits for somebody at the authority to approve or sign it",
+  },
+  ERR_ISSUER_REFUSED: {
+    status: 403,
+    retry: false,
+    hint: "look into the authority's log for the request id; its policy refuses what was asked",
+  },
+  ERR_ISSUER_ENROL: {
+    status: 401,
+    retry: false,
+    hint: "enrol the device anew: `microedge enroll --again --token-file FILE`",
+  },
+  ERR_ISSUER_TOKEN: {
+    status: 400,
+    retry: false,
+    hint: "have a new token made for this device and this authority",
+  },
+  ERR_ISSUER_ANSWER: {
+    status: 502,
+    retry: false,
+    hint: "check that issuer.url and issuer.kind name the authority; nothing of the answer was kept",
+  },
   ERR_REVOCATION_SOURCE: {
     status: 503,
     retry: true,

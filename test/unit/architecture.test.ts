@@ -14,7 +14,7 @@ const FLOORS = [
   ["host", "wire"],
   ["identity", "guard", "registry", "firmware"],
   ["transport"],
-  ["rpc", "rotation"],
+  ["rpc", "rotation", "issuers"],
   ["services", "mqtt", "sidecar"],
   ["agent"],
   ["cli"],

@@ -274,7 +274,13 @@ export function openRevocation(
   time?: () => TimeView,
   proves?: RevocationParts["proves"],
 ): Revocation | undefined {
-  if (source === undefined) return undefined;
+  if (source === undefined) {
+    const { crl, deny, ocsp } = config.revocation;
+    if (crl.length + deny.length === 0 && ocsp === "off") return undefined;
+    const reason = "has no effect without TLS: nobody shows a certificate";
+    ports.log.log.emit("config.warning", { key: "revocation", reason });
+    return undefined;
+  }
   const { files, network, clock, random, log } = ports;
   const plain = (): TimeView => ({
     state: "network",

@@ -77,7 +77,7 @@ export class CrlSource {
   async recall(): Promise<boolean> {
     const { cache, maxBytes } = this.#parts;
     try {
-      const bytes = await cache?.read(this.cacheName, maxBytes() * 2);
+      const bytes = await cache?.read(this.cacheName, maxBytes());
       if (bytes === undefined) return false;
       return await this.#take(bytes, `${this.name} (kept copy)`);
     } catch (error) {

@@ -104,6 +104,15 @@ suite("a peer that is denied", () => {
   });
 });
 
+test("[revocation] without TLS has no effect, and the agent says so", async () => {
+  const plain = '[rpc]\nlisten = "127.0.0.1:0"\ninsecure_plaintext = true\n';
+  await using ground = await makeGround(`${plain}[revocation]\ndeny = ["serial:01"]\n`);
+  await using agent = await ground.start();
+  assert.equal(agent.state, "ready");
+  const warnings = events(ground, "config.warning").filter(({ key }) => key === "revocation");
+  assert.match(String(warnings[0]?.["reason"]), /no effect without TLS/);
+});
+
 suite("a CRL file", () => {
   const toml = `${RPC}[revocation]\ncrl = ["site.crl"]\ncache_dir = "cache"\n`;
 

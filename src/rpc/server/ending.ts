@@ -6,7 +6,7 @@ import type { Outbox } from "./outbox.ts";
 import type { ServerLimits } from "./server-limits.ts";
 
 /** Why the rest is cut off: the peer takes nothing of what we write, or its time is over. */
-export type Cut = "stalled" | "late";
+type Cut = "stalled" | "late";
 
 export class Ending {
   readonly #limits: ServerLimits;

@@ -194,6 +194,19 @@ suite("work that was given up", () => {
     assert.deepEqual(await disk.list(STORE_DIR), files);
   });
 
+  test("a reset that failed half way is finished before anything new, which then stays", async () => {
+    const { disk, store } = await installed();
+    // Past both records: the removal itself fails.
+    disk.fault = { step: disk.steps.length + 5, what: "EIO" };
+    await assert.rejects(store.reset(), { code: "ERR_STORE_IO" });
+    disk.fault = undefined;
+    await store.stage(second as typeof one);
+    await store.commit();
+    const { store: reopened } = await openStore(disk, {}, 2);
+    assert.equal(reopened.current?.digest, store.current?.digest);
+    assert.equal(reopened.history().length, 1);
+  });
+
   for (const slot of ["state-0", "state-1"]) {
     test(`half a reset, and then ${slot} is damaged: the old identity does not come back`, async () => {
       const { disk, store } = await installed();

@@ -271,6 +271,11 @@ export class Agent implements AsyncDisposable {
       registry: outbound.registry,
       table: inbound.table,
       loaded: () => this.#reloader.loaded,
+      network: this.#ports.network,
+      material: () => {
+        const source = identity?.source;
+        return source?.absent === undefined ? source?.current : undefined;
+      },
       leaf: () => identity?.leaf,
       listen: () => this.listen,
       status: () => this.status(),

@@ -5,6 +5,7 @@ import { AgentError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Destruction, SealingKeySource } from "../identity/keys/sealing-key.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
+import type { TlsMaterialSource } from "../identity/tls-material.ts";
 import { CandidateRefused } from "../rotation/candidate-refused.ts";
 import type {
   CertificateOperations,
@@ -17,7 +18,7 @@ import type { AgentConfig } from "./config.ts";
 import { openDeviceTime } from "./device-time.ts";
 import { openStore } from "./open-store.ts";
 import { sealingKeyOf } from "./sealing.ts";
-import { openStoreIdentity } from "./store-identity.ts";
+import { openStoreIdentity, type StoreIdentity } from "./store-identity.ts";
 
 /** Nothing is logged: what went wrong is thrown, and what was done is the command's answer. */
 const SILENT: Logger = {
@@ -61,6 +62,7 @@ export class IdleStore implements AsyncDisposable {
   readonly #config: AgentConfig;
   readonly #ports: StatePorts;
   readonly #open = new AsyncDisposableStack();
+  #identity: Promise<StoreIdentity> | undefined;
 
   /** Use {@link openIdleStore}. */
   constructor(
@@ -81,6 +83,25 @@ export class IdleStore implements AsyncDisposable {
    * @throws AgentError `ERR_KEY_*`, `ERR_CERT_*` when what is in force can't be used on this device.
    */
   async certificates(): Promise<CertificateOperations> {
+    return (await this.#opened()).certificates;
+  }
+
+  /**
+   * What the device shows of itself, with the key that stays in this process; absent while the store is
+   * empty.
+   *
+   * @throws As {@link certificates}.
+   */
+  async source(): Promise<TlsMaterialSource> {
+    return (await this.#opened()).source;
+  }
+
+  #opened(): Promise<StoreIdentity> {
+    this.#identity ??= this.#openIdentity();
+    return this.#identity;
+  }
+
+  async #openIdentity(): Promise<StoreIdentity> {
     const options = { ports: this.#ports, log: SILENT, store: this.#store };
     const time = this.#open.use(
       await openDeviceTime({ ...options, config: this.#config.time, device: () => undefined }),
@@ -97,7 +118,7 @@ export class IdleStore implements AsyncDisposable {
       },
       new AbortController().signal,
     );
-    return this.#open.use(identity).certificates;
+    return this.#open.use(identity);
   }
 
   /**

@@ -4,6 +4,8 @@
 import { AgentError } from "../base/errors.ts";
 import type { LimitsView } from "../guard/limits-view.ts";
 import type { Clock } from "../host/clock.ts";
+import type { Network } from "../host/network.ts";
+import type { TlsMaterial } from "../identity/tls-material.ts";
 import type { Certificate } from "../identity/x509/certificate.ts";
 import { formatAddress, parseAddress } from "../registry/address.ts";
 import type { Registry } from "../registry/record.ts";
@@ -15,12 +17,14 @@ import type {
   AdminReply,
   ConfigValueView,
   MessageBytes,
+  ProbeRequest,
   ReloadView,
   ServiceView,
   StatusView,
 } from "../sidecar/admin-operations.ts";
 import { carriedShape } from "../sidecar/carried-shape.ts";
 import type { CertificateOperations } from "../sidecar/certificate-operations.ts";
+import type { ProbeResult } from "../transport/probe-result.ts";
 import type { LoadedConfig } from "./config.ts";
 import { configEntries } from "./config-view.ts";
 import { type OwnNode, ownNode } from "./own-node.ts";
@@ -33,6 +37,9 @@ export interface OperationsParts {
   readonly certificates: CertificateOperations;
   /** The configuration in force. */
   loaded(): LoadedConfig;
+  readonly network: Network;
+  /** What the device shows of itself; `undefined` without TLS and while the store is empty. */
+  material(): TlsMaterial | undefined;
   /** Own leaf; `undefined` without TLS. */
   leaf(): Certificate | undefined;
   /** Address that the listener is bound to; `undefined` while it is not. */
@@ -140,6 +147,14 @@ export class Operations implements AdminOperations {
     await sending;
   }
 
+  async probe(request: ProbeRequest, signal: AbortSignal): Promise<ProbeResult> {
+    const { clock, network, givenUp, material, loaded } = this.#parts;
+    const { probe } = await import("../transport/tls-probe.ts");
+    const { minVersion } = loaded().config.tls;
+    const options = { ...request, material: material(), minVersion, network, clock };
+    return probe(options, AbortSignal.any([signal, givenUp]));
+  }
+
   #ownServices(): readonly ServiceView[] {
     const { table } = this.#parts;
     const { version } = this.#parts.loaded().config.service;
@@ -158,7 +173,6 @@ export class Operations implements AdminOperations {
   }
 
   async #options(call: AdminCall, signal: AbortSignal) {
-    const records = await this.#parts.registry.lookup(call.service, signal);
     return {
       codec: call.codec,
       request: carriedShape,
@@ -166,8 +180,14 @@ export class Operations implements AdminOperations {
       metadata: Object.fromEntries(call.metadata),
       timeoutMs: call.timeoutMs,
       signal,
-      ...(records.length === 0 ? this.#ownAddress(call.service) : {}),
+      ...(await this.#address(call, signal)),
     };
+  }
+
+  async #address({ service, address, serverName }: AdminCall, signal: AbortSignal) {
+    if (address !== undefined) return { address, serverName };
+    const records = await this.#parts.registry.lookup(service, signal);
+    return records.length === 0 ? this.#ownAddress(service) : {};
   }
 
   /** A service that we serve ourselves and no registry knows is called at our own listener. */

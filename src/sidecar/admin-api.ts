@@ -6,7 +6,8 @@
  * |---|---|
  * | `GET /v1/status`, `/v1/limits`, `/v1/services`, `/v1/config` | the views of `admin-operations.ts` |
  * | `POST /v1/reload` | what changed |
- * | `POST /v1/call` | `{service, endpoint, codec?, metadata?, timeoutMs?, body?}` -> `{body, metadata, durationMs, node}` |
+ * | `POST /v1/call` | `{service, endpoint, codec?, metadata?, timeoutMs?, address?, serverName?, body?}` -> `{body, metadata, durationMs, node}` |
+ * | `POST /v1/probe` | `{address, serverName?, timeoutMs}` -> what `microedge tls probe` prints |
  * | `/v1/certificate`, `/v1/trust`, `/v1/keys` and below | see `certificate-api.ts` |
  * | `POST /v1/stream` | JSON Lines both ways: the call first, then messages; answered by messages, then `{"end":true}` or an error |
  *
@@ -26,6 +27,7 @@ import {
   formatReply,
   parseBody,
   parseCall,
+  parseProbe,
   parseRequest,
 } from "./admin-json.ts";
 import type { AdminOperations, MessageBytes } from "./admin-operations.ts";
@@ -81,6 +83,11 @@ export class AdminApi implements Part {
       ["GET /v1/config", async () => operations.config()],
       ["POST /v1/reload", () => operations.reload()],
       ["POST /v1/call", (request, signal) => this.#call(request, signal)],
+      [
+        "POST /v1/probe",
+        async (request, signal) =>
+          operations.probe(parseProbe(await this.#members(request)), signal),
+      ],
     ]);
     for (const [name, answer] of certificateRoutes(operations.certificates)) {
       this.#routes.set(name, async (request) => answer(await this.#members(request)));

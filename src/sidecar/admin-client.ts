@@ -9,9 +9,11 @@ import {
 } from "node:http";
 import { AgentError, errorText } from "../base/errors.ts";
 import type { LimitsView } from "../guard/limits-view.ts";
+import type { ProbeResult } from "../transport/probe-result.ts";
 import {
   formatBody,
   formatCall,
+  formatProbe,
   parseBody,
   parseError,
   parseObject,
@@ -23,6 +25,7 @@ import type {
   AdminReply,
   ConfigValueView,
   MessageBytes,
+  ProbeRequest,
   ReloadView,
   ServiceView,
   StatusView,
@@ -82,6 +85,11 @@ export class AdminClient {
 
   async reload(): Promise<ReloadView> {
     return (await this.#ask("POST", "/v1/reload", "{}")) as unknown as ReloadView;
+  }
+
+  async probe(request: ProbeRequest, signal?: AbortSignal): Promise<ProbeResult> {
+    const body = JSON.stringify(formatProbe(request));
+    return (await this.#ask("POST", "/v1/probe", body, signal)) as unknown as ProbeResult;
   }
 
   async call(call: AdminCall, body: MessageBytes, signal?: AbortSignal): Promise<AdminReply> {

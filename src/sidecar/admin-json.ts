@@ -5,14 +5,15 @@
  * A message body is text under `body` where its codec is JSON, else base64 under `bodyBase64`; text,
  * because a JSON number that passed through `JSON.parse` would have lost digits.
  */
-import { AgentError, ERRORS, type ErrorCode, isAgentError } from "../base/errors.ts";
+import { AgentError, ERRORS, type ErrorCode, errorText, isAgentError } from "../base/errors.ts";
 import type { Reason } from "../identity/validator/candidate-report.ts";
+import { formatAddress, type NodeAddress, parseAddress } from "../registry/address.ts";
 import { CandidateRefused } from "../rotation/candidate-refused.ts";
 import { RemoteError } from "../rpc/client/remote-error.ts";
 import type { CodecName } from "../wire/codec/codec.ts";
 import { parseJson } from "../wire/codec/json-text.ts";
 import type { MicroError } from "../wire/mucp/error.ts";
-import type { AdminCall, AdminReply, MessageBytes } from "./admin-operations.ts";
+import type { AdminCall, AdminReply, MessageBytes, ProbeRequest } from "./admin-operations.ts";
 
 const CODECS: readonly CodecName[] = ["json", "protobuf", "json-rpc", "proto-rpc", "bytes"];
 
@@ -62,7 +63,49 @@ export function parseCall(members: Members): AdminCall {
     codec: known,
     metadata: parseMetadata(members["metadata"]),
     timeoutMs: timeoutMs === undefined ? undefined : Number(timeoutMs),
+    ...parseDirect(members),
   };
+}
+
+/** Where a call goes when the registry is not asked. */
+function parseDirect(members: Members): Pick<AdminCall, "address" | "serverName"> {
+  if (members["address"] === undefined) {
+    if (members["serverName"] !== undefined) throw bad("serverName", "goes with address");
+    return {};
+  }
+  const address = word(members, "address");
+  addressOf(address, "address");
+  const serverName = optionalWord(members, "serverName");
+  return serverName === undefined ? { address } : { address, serverName };
+}
+
+/** Longest time that a step of a probe may take; the command line waits for all of them. */
+const MAX_PROBE_MS = 60_000;
+
+/** @throws AgentError `ERR_CONTROL_REQUEST`. */
+export function parseProbe(members: Members): ProbeRequest {
+  const { host, port } = addressOf(word(members, "address"), "address");
+  const timeoutMs = Number(members["timeoutMs"]);
+  if (!(Number.isInteger(timeoutMs) && timeoutMs > 0 && timeoutMs <= MAX_PROBE_MS)) {
+    throw bad("timeoutMs", `must be a whole number of milliseconds from 1 to ${MAX_PROBE_MS}`);
+  }
+  return { host, port, serverName: optionalWord(members, "serverName"), timeoutMs };
+}
+
+export function formatProbe({ host, port, serverName, timeoutMs }: ProbeRequest): Members {
+  return {
+    address: formatAddress({ host, port }),
+    timeoutMs,
+    ...(serverName === undefined ? {} : { serverName }),
+  };
+}
+
+function addressOf(text: string, name: string): NodeAddress {
+  try {
+    return parseAddress(text, name);
+  } catch (cause) {
+    throw new AgentError("ERR_CONTROL_REQUEST", errorText(cause), { cause });
+  }
 }
 
 export function formatCall(call: AdminCall): Members {
@@ -72,6 +115,8 @@ export function formatCall(call: AdminCall): Members {
     codec: call.codec,
     metadata: Object.fromEntries(call.metadata),
     ...(call.timeoutMs === undefined ? {} : { timeoutMs: call.timeoutMs }),
+    ...(call.address === undefined ? {} : { address: call.address }),
+    ...(call.serverName === undefined ? {} : { serverName: call.serverName }),
   };
 }
 
@@ -165,6 +210,10 @@ function word(members: Members, name: string): string {
   const value = members[name];
   if (typeof value !== "string" || value === "") throw bad(name, "must be text and not empty");
   return value;
+}
+
+function optionalWord(members: Members, name: string): string | undefined {
+  return members[name] === undefined ? undefined : word(members, name);
 }
 
 function bad(name: string, what: string): AgentError {

@@ -12,6 +12,7 @@ import type { ExpiryReading } from "../identity/time/expiry-reading.ts";
 import type { FloorSource } from "../identity/time/time-floor.ts";
 import type { TimeView } from "../identity/time/time-view.ts";
 import type { EndpointKind } from "../rpc/call.ts";
+import type { ProbeResult } from "../transport/probe-result.ts";
 import type { CodecName } from "../wire/codec/codec.ts";
 import type { CertificateOperations, IdentityView } from "./certificate-operations.ts";
 import type { RevocationView } from "./revocation-view.ts";
@@ -102,6 +103,20 @@ export interface AdminCall {
   readonly metadata: ReadonlyMap<string, string>;
   /** `undefined` takes the agent's default (`client.timeout_ms`). */
   readonly timeoutMs: number | undefined;
+  /** `host:port` to call, whatever the registry says; `undefined` asks the registry. */
+  readonly address?: string | undefined;
+  /** With `address`: the name that the certificate there must carry, when it is not the host. */
+  readonly serverName?: string | undefined;
+}
+
+/** A TLS port to look at as this device would, with its own certificate. */
+export interface ProbeRequest {
+  readonly host: string;
+  readonly port: number;
+  /** Name that the certificate must carry, when it is not `host`. */
+  readonly serverName: string | undefined;
+  /** For each step: name, TCP, handshake. */
+  readonly timeoutMs: number;
 }
 
 /**
@@ -150,6 +165,8 @@ export interface AdminOperations {
     bodies: AsyncIterable<MessageBytes>,
     signal: AbortSignal,
   ): AsyncIterable<MessageBytes>;
+  /** Takes a handshake apart; the private key stays with the agent. Never rejects for what is wrong there. */
+  probe(request: ProbeRequest, signal: AbortSignal): Promise<ProbeResult>;
   config(): { readonly path: string; readonly values: readonly ConfigValueView[] };
   /** Reads the configuration and the TLS files again. @throws AgentError `ERR_CONFIG_INVALID`; the old stays in force. */
   reload(): Promise<ReloadView>;

@@ -10,9 +10,11 @@ import type {
   AdminOperations,
   AdminReply,
   MessageBytes,
+  ProbeRequest,
   StatusView,
 } from "#src/sidecar/admin-operations.ts";
 import type { CertificateOperations } from "#src/sidecar/certificate-operations.ts";
+import type { ProbeResult } from "#src/transport/probe-result.ts";
 
 export const STATUS: StatusView = {
   name: "greeter",
@@ -140,6 +142,21 @@ export class FakeAgent implements AdminOperations {
     await this.hold;
     if (this.failure !== undefined) throw this.failure;
     return { body, metadata: new Map([["x-seen", "yes"]]), durationMs: 7, node: "127.0.0.1:40001" };
+  }
+
+  readonly probes: ProbeRequest[] = [];
+
+  /** Nobody is there. */
+  async probe(request: ProbeRequest): Promise<ProbeResult> {
+    this.probes.push(request);
+    const { host, port, serverName = host } = request;
+    return {
+      ...{ host, port, serverName, addresses: [], connectedTo: undefined, protocol: undefined },
+      ...{ cipher: undefined, group: undefined, alpn: undefined, chain: [] },
+      ...{ serverAccepted: undefined, clientCertificate: "unknown", refusal: undefined },
+      findings: [{ level: "fail", id: "tcp", words: "nobody listens there", fix: "start it" }],
+      ok: false,
+    };
   }
 
   async *stream(

@@ -28,6 +28,8 @@ export interface AgentOptions {
   readonly site?: Site;
   /** Default: a fresh certificate for loopback named "microedge". */
   readonly credentials?: CredentialFiles;
+  /** Where the credentials go: into [tls] (default), or imported into a store before the start. */
+  readonly identity?: "files" | "store";
   /** TOML after the sections that every agent has ([rpc], [tls], [control]). */
   readonly config?: string;
   /** More keys for [rpc], as TOML lines. */
@@ -65,14 +67,22 @@ export async function startAgent(options: AgentOptions = {}): Promise<AgentProce
       throw new Error(`${part} is missing: npm run build`);
   }
   const { cert, key, ca } = options.credentials ?? (await site.issue("microedge"));
+  const inStore = options.identity === "store";
+  const files = inStore ? "" : `cert = "${cert}"\nkey = "${key}"\nca = "${ca}"`;
   const configPath = await site.write(
     "microedge.toml",
     `[rpc]\nlisten = "127.0.0.1:0"\n${options.rpc ?? ""}
-[tls]\ncert = "${cert}"\nkey = "${key}"\nca = "${ca}"
+${inStore ? '[store]\ndir = "store"' : ""}
+[tls]\n${files}
 ${options.tls ?? ""}
 [control]\nsocket = "control.sock"\n${options.config ?? ""}\n`,
   );
   const env = options.env ?? {};
+  if (inStore) {
+    const args = ["cert", "import", "--cert", cert, "--key", key, "--ca", ca];
+    const { code, stderr } = await run([...program, ...args, "--config", configPath], { env });
+    if (code !== 0) throw new Error(`the import ended with ${code}: ${stderr}`);
+  }
   const child = new Child([...program, "run", "--config", configPath], {
     env,
     cwd: site.directory,

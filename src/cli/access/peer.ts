@@ -28,6 +28,8 @@ export interface PeerContext {
   /** Of `--trust-domain`. */
   readonly trustDomain: string | undefined;
   readonly nowMs: number;
+  /** The trust bundle of the certificate store, PEM; asked only without `[tls]` files. */
+  ownBundle(): Promise<string | undefined>;
   /** Makes a path absolute. */
   resolve(path: string): string;
   readonly help: string;
@@ -109,7 +111,7 @@ async function fromFile(path: string, context: PeerContext): Promise<AskedPeer> 
     throw new AgentError("ERR_CERT_INVALID", `${file} holds no PEM certificate`);
   }
   const { nowMs } = context;
-  const domains = await readDomains(context.config);
+  const domains = await readDomains(context);
   const bundle = domains.flatMap((domain) => domain.bundle);
   const placed = placeLeaf(leaf, domains, nowMs);
   const problems = [
@@ -128,18 +130,21 @@ async function fromFile(path: string, context: PeerContext): Promise<AskedPeer> 
   return { principal, refused };
 }
 
-async function readDomains({ tlsFiles, acl }: AgentConfig): Promise<readonly TrustDomain[]> {
-  const files = [
-    ...(tlsFiles === undefined ? [] : [{ name: OWN_DOMAIN, caPath: tlsFiles.caPath }]),
-    ...(acl?.bundles ?? []),
+async function readDomains(context: PeerContext): Promise<readonly TrustDomain[]> {
+  const { tlsFiles, acl } = context.config;
+  const further = (acl?.bundles ?? []).map(async ({ name, caPath }) => ({
+    name,
+    bundle: parseTrustBundle(await readBundle(caPath)),
+  }));
+  const own =
+    tlsFiles === undefined ? await context.ownBundle() : await readBundle(tlsFiles.caPath);
+  return [
+    ...(own === undefined ? [] : [{ name: OWN_DOMAIN, bundle: parseTrustBundle(own) }]),
+    ...(await Promise.all(further)),
   ];
-  return Promise.all(
-    files.map(async ({ name, caPath }) => ({
-      name,
-      bundle: parseTrustBundle(await read(caPath, `the trust bundle ${caPath}`)),
-    })),
-  );
 }
+
+const readBundle = (path: string): Promise<string> => read(path, `the trust bundle ${path}`);
 
 async function read(file: string, what: string): Promise<string> {
   try {

@@ -25,7 +25,10 @@ export interface DirectAddress {
   readonly serverName: string | undefined;
 }
 
-/** Runs `use` with a caller; `direct` is `undefined` for the way through the agent. */
+/**
+ * Runs `use` with a caller; `direct` is `undefined` for the way through the agent. Also a direct call is
+ * the agent's where the certificate is its own: see `own-side.ts`.
+ */
 export async function withCaller<T>(
   terminal: Terminal,
   loaded: LoadedConfig,
@@ -36,10 +39,25 @@ export async function withCaller<T>(
     const { controlSocketPath, file } = loaded.config;
     return use(new AdminClient(controlSocketPath, file));
   }
-  const { withDirectClient } = await import("./direct-client.ts");
-  return withDirectClient(terminal, loaded, (client) =>
-    use(new DirectCaller(terminal, client, direct)),
-  );
+  const [{ withOwnSide }, { withDirectClient }] = await Promise.all([
+    import("../certificates/own-side.ts"),
+    import("./direct-client.ts"),
+  ]);
+  return withOwnSide(terminal, loaded, (own) => {
+    if (own.kind === "agent") return use(addressed(own.agent, direct));
+    const source = own.kind === "source" ? own.source : undefined;
+    return withDirectClient(terminal, loaded.config, source, (client) =>
+      use(new DirectCaller(terminal, client, direct)),
+    );
+  });
+}
+
+/** The agent, calling one address whatever the registry says. */
+function addressed(agent: AdminClient, direct: DirectAddress): Caller {
+  return {
+    call: (call, body, signal) => agent.call({ ...call, ...direct }, body, signal),
+    stream: (call, bodies, signal) => agent.stream({ ...call, ...direct }, bodies, signal),
+  };
 }
 
 class DirectCaller implements Caller {

@@ -1,6 +1,7 @@
 /**
  * Who answers questions about the device's identity: the running agent, else the store itself.
  */
+import type { LoadedConfig } from "../../agent/config.ts";
 import type { IdleStore } from "../../agent/idle-store.ts";
 import { AgentError, isAgentError } from "../../base/errors.ts";
 import { AdminClient } from "../../sidecar/admin-client.ts";
@@ -35,8 +36,11 @@ export interface Desk extends AsyncDisposable {
  *   `ERR_STORE_LOCKED` when an agent holds the store that can't be asked.
  */
 export async function openDesk(terminal: Terminal, configFile: string | undefined): Promise<Desk> {
-  const loaded = await loadConfiguration(terminal, configFile);
-  const { config } = loaded;
+  return openDeskOf(terminal, await loadConfiguration(terminal, configFile));
+}
+
+/** As {@link openDesk}, of a configuration that was read. */
+export async function openDeskOf(terminal: Terminal, { config }: LoadedConfig): Promise<Desk> {
   const agent = new AdminClient(config.controlSocketPath, config.file);
   if (await answers(agent)) {
     return {
@@ -63,7 +67,8 @@ export async function openDesk(terminal: Terminal, configFile: string | undefine
   };
 }
 
-async function answers(agent: AdminClient): Promise<boolean> {
+/** Whether the agent runs. @throws AgentError when one is there that may not be asked, or is another's. */
+export async function answers(agent: AdminClient): Promise<boolean> {
   try {
     await agent.status();
     return true;

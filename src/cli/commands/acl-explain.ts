@@ -51,14 +51,16 @@ export const aclExplainCommand = command({
     const kind = parseKind(options.kind);
     const known = await knownEndpoints(terminal, loaded);
     const target = parseTarget(endpoint, kind, config.service.name, known, HELP);
-    const [{ parsePeer }, { answer }] = await Promise.all([
+    const [{ parsePeer }, { bundleReader }, { answer }] = await Promise.all([
       import("../access/peer.ts"),
+      import("../certificates/own-bundle.ts"),
       import("../access/question.ts"),
     ]);
     const asked = await parsePeer(peer, {
       config,
       trustDomain: options["trust-domain"],
       nowMs: terminal.clock.now(),
+      ownBundle: bundleReader(terminal, loaded),
       resolve: (path) => resolve(terminal.cwd, path),
       help: HELP,
     });

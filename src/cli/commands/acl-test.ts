@@ -37,10 +37,12 @@ export const aclTestCommand = command({
     const file = resolve(terminal.cwd, name);
     const expectations = parseExpectations(await readFile(file), file);
     const known = await knownEndpoints(terminal, loaded);
-    const [{ parsePeer }, { answer }] = await Promise.all([
+    const [{ parsePeer }, { bundleReader }, { answer }] = await Promise.all([
       import("../access/peer.ts"),
+      import("../certificates/own-bundle.ts"),
       import("../access/question.ts"),
     ]);
+    const ownBundle = bundleReader(terminal, loaded);
     const failures: Failure[] = [];
     for (const [at, { peer, endpoint, expect, kind, trustDomain }] of expectations.entries()) {
       const target = parseTarget(endpoint, kind, config.service.name, known, HELP);
@@ -48,6 +50,7 @@ export const aclTestCommand = command({
         config,
         trustDomain,
         nowMs: terminal.clock.now(),
+        ownBundle,
         resolve: (path) => resolve(file, "..", path),
         help: HELP,
       });

@@ -3,9 +3,9 @@
  */
 import type { LoadedConfig } from "../../agent/config.ts";
 import { errorText } from "../../base/errors.ts";
-import { SILENT } from "../../base/log.ts";
 import type { TlsMaterial } from "../../identity/tls-material.ts";
 import { parseAddress } from "../../registry/address.ts";
+import type { ProbeRequest } from "../../sidecar/admin-operations.ts";
 import type { Finding, ProbedCertificate, ProbeResult } from "../../transport/probe-result.ts";
 import { usage } from "../arguments.ts";
 import { command } from "../command.ts";
@@ -24,7 +24,7 @@ export const tlsProbeCommand = command({
   name: "tls probe",
   summary: "take a TLS handshake apart and explain what is wrong with it",
   detail:
-    "Needs no agent. Connects as this device would, with the certificate and trust bundle of the configuration, and says what the server sent, whether we accept it and whether it accepts us. It knows go-micro's three classic failures and their fixes: unknown authority, expired certificate, and mixed authorities or a wrong name. Without a configuration the server is described, not judged. Exit code 1 when anything failed.",
+    "Connects as this device would, with the certificate and trust bundle of the configuration (of a certificate store: the running agent does it, which alone holds the key; a stopped one is not needed), and says what the server sent, whether we accept it and whether it accepts us. It knows go-micro's three classic failures and their fixes: unknown authority, expired certificate, and mixed authorities or a wrong name. Without a configuration the server is described, not judged. Exit code 1 when anything failed.",
   positionals: [{ name: "HOST:PORT", doc: "where to connect; an IPv6 address in brackets" }],
   options: {
     "server-name": {
@@ -40,70 +40,69 @@ export const tlsProbeCommand = command({
     const timeoutMs =
       options.timeout === undefined ? DEFAULT_TIMEOUT_MS : parseDuration(options.timeout);
     if (timeoutMs === undefined) throw usage("--timeout must be a span with its unit, as 5s", HELP);
-    const own = await ownSide(terminal, report, configFile);
-    const [{ probe }, { systemNetwork }] = await Promise.all([
-      import("../../transport/tls-probe.ts"),
-      import("../../host/network.ts"),
-    ]);
-    const result = await probe(
-      {
-        host,
-        port,
-        serverName: options["server-name"],
-        material: own.material,
-        minVersion: own.minVersion,
-        network: systemNetwork,
-        clock: terminal.clock,
-        timeoutMs,
-      },
-      terminal.stdout.closed,
-    );
+    const wanted = { host, port, serverName: options["server-name"], timeoutMs };
+    const loaded = await configurationOf(terminal, report, configFile);
+    const result = await probeAsDevice(terminal, report, loaded, wanted);
     const { ok, ...fields } = result;
     return report.result(fields, (out) => formatProbe(result, out), ok ? EXIT.ok : EXIT.no);
   },
 });
 
-interface OwnSide {
-  readonly material: TlsMaterial | undefined;
-  readonly minVersion: "1.3" | "1.2";
-}
-
 /**
  * A broken configuration of our own is no reason not to look at somebody else's port, unless it was
  * named on the command line.
  */
-async function ownSide(
+async function configurationOf(
   terminal: Terminal,
   report: Report,
   configFile: string | undefined,
-): Promise<OwnSide> {
-  let loaded: LoadedConfig;
+): Promise<LoadedConfig | undefined> {
   try {
-    loaded = await loadConfiguration(terminal, configFile);
+    return await loadConfiguration(terminal, configFile);
   } catch (thrown) {
     if (configFile !== undefined) throw thrown;
-    report.warning(`probing without a certificate of our own: ${errorText(thrown)}`);
-    return { material: undefined, minVersion: "1.3" };
+    withoutOwn(report, thrown);
+    return undefined;
   }
-  const { tlsFiles, tls } = loaded.config;
-  if (tlsFiles === undefined) return { material: undefined, minVersion: tls.minVersion };
-  const [{ openFileSource }, { systemFiles }] = await Promise.all([
-    import("../../identity/file-source.ts"),
-    import("../../host/files.ts"),
+}
+
+async function probeAsDevice(
+  terminal: Terminal,
+  report: Report,
+  loaded: LoadedConfig | undefined,
+  wanted: ProbeRequest,
+): Promise<ProbeResult> {
+  const [{ probe }, { systemNetwork }, { withOwnSide }] = await Promise.all([
+    import("../../transport/tls-probe.ts"),
+    import("../../host/network.ts"),
+    import("../certificates/own-side.ts"),
   ]);
+  const { clock, stdout } = terminal;
+  const minVersion = loaded?.config.tls.minVersion ?? "1.3";
+  const probeWith = (material: TlsMaterial | undefined): Promise<ProbeResult> =>
+    probe({ ...wanted, material, minVersion, network: systemNetwork, clock }, stdout.closed);
+  if (loaded === undefined) return probeWith(undefined);
+  let begun = false;
   try {
-    await using source = await openFileSource({
-      paths: { cert: tlsFiles.certPath, key: tlsFiles.keyPath, ca: tlsFiles.caPath },
-      reloadIntervalMs: tls.reloadIntervalMs,
-      files: systemFiles,
-      clock: terminal.clock,
-      log: SILENT,
+    return await withOwnSide(terminal, loaded, (own) => {
+      begun = true;
+      if (own.kind === "agent") return own.agent.probe(wanted, stdout.closed);
+      if (own.kind === "none") return probeWith(undefined);
+      const { source } = own;
+      if (source.absent === undefined) return probeWith(source.current);
+      withoutOwn(report, source.absent);
+      return probeWith(undefined);
     });
-    return { material: source.current, minVersion: tls.minVersion };
   } catch (thrown) {
-    report.warning(`probing without a certificate of our own: ${errorText(thrown)}`);
-    return { material: undefined, minVersion: tls.minVersion };
+    if (begun) throw thrown;
+    withoutOwn(report, thrown);
+    return probeWith(undefined);
   }
+}
+
+function withoutOwn(report: Report, why: unknown): void {
+  const words = typeof why === "string" ? why : errorText(why);
+  report.warning(`probing without a certificate of our own: ${words}`);
 }
 
 function parseTarget(where: string): { readonly host: string; readonly port: number } {

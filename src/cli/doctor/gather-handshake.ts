@@ -3,12 +3,14 @@
  */
 import type { LoadedConfig } from "../../agent/config.ts";
 import { ownNode } from "../../agent/own-node.ts";
-import { isAgentError } from "../../base/errors.ts";
+import { AgentError, isAgentError } from "../../base/errors.ts";
 import type { Certificate } from "../../identity/x509/certificate.ts";
 import { parseAddress } from "../../registry/address.ts";
 import { RemoteError } from "../../rpc/client/remote-error.ts";
-import type { StatusView } from "../../sidecar/admin-operations.ts";
+import type { AdminClient } from "../../sidecar/admin-client.ts";
+import type { AdminCall, StatusView } from "../../sidecar/admin-operations.ts";
 import { withDirectClient } from "../calling/direct-client.ts";
+import { withOwnSide } from "../certificates/own-side.ts";
 import { formatDuration } from "../format/duration.ts";
 import { describe } from "../report.ts";
 import type { Terminal } from "../terminal.ts";
@@ -31,21 +33,22 @@ export async function gatherHandshake(
   const { address, serverName } = ownNode(parseAddress(listen ?? configured), leaf);
   const { clock } = terminal;
   const startedAt = clock.monotonicMs();
+  const call = { service: agent.name, endpoint: "Debug.Health", address, serverName };
   try {
-    await withDirectClient(terminal, loaded, (client) =>
-      client.call(
-        agent.name,
-        "Debug.Health",
-        {},
-        {
-          address,
-          serverName,
-          timeoutMs: TIMEOUT_MS,
-          retries: 0,
-          codec: "json",
-        },
-      ),
-    );
+    await withOwnSide(terminal, loaded, async (own) => {
+      if (own.kind === "agent") return askAgent(own.agent, call);
+      const source = own.kind === "source" ? own.source : undefined;
+      const options = {
+        address,
+        serverName,
+        timeoutMs: TIMEOUT_MS,
+        retries: 0,
+        codec: "json",
+      } as const;
+      return withDirectClient(terminal, loaded.config, source, (client) =>
+        client.call(call.service, call.endpoint, {}, options),
+      );
+    });
   } catch (thrown) {
     if (!isAgentError(thrown)) throw thrown;
     // it took our certificate and answered; that this device has no role at itself is no fault
@@ -59,4 +62,26 @@ export async function gatherHandshake(
   const span = formatDuration(clock.monotonicMs() - startedAt);
   const how = loaded.config.rpc.insecurePlaintext ? "without TLS" : "over mutual TLS";
   return { address, good: true, words: `${address} answered ${how} in ${span}`, fix: undefined };
+}
+
+/**
+ * The key is the agent's alone, so it calls itself: a handshake that is new for certain, since a call may
+ * go over a connection that is open already, and then the call.
+ */
+async function askAgent(
+  agent: AdminClient,
+  call: Pick<AdminCall, "service" | "endpoint"> & {
+    address: string;
+    serverName: string | undefined;
+  },
+): Promise<void> {
+  const { address, serverName } = call;
+  const { host, port } = parseAddress(address);
+  const { findings } = await agent.probe({ host, port, serverName, timeoutMs: TIMEOUT_MS });
+  const bad = findings.find(({ level }) => level === "fail");
+  if (bad !== undefined) {
+    throw new AgentError("ERR_RPC_CONNECT", bad.words, { fields: { fix: bad.fix } });
+  }
+  const question = { ...call, codec: "json", metadata: new Map(), timeoutMs: TIMEOUT_MS } as const;
+  await agent.call(question, Buffer.from("{}"));
 }

@@ -1,0 +1,106 @@
+/**
+ * Commands that need this device's certificate, on the built program, where it is in a store: the agent
+ * does it while it runs, the command itself while it does not.
+ */
+import assert from "node:assert/strict";
+import { after, before, suite, test } from "node:test";
+import { type AgentProcess, BUNDLE, startAgent } from "../fakes/agent-process.ts";
+import { type Ended, run } from "../fakes/child.ts";
+
+/** Demands client certificates of the same authority. */
+let peer: AgentProcess;
+let device: AgentProcess;
+before(async () => {
+  peer = await startAgent();
+  const credentials = await peer.site.issue("device-7");
+  device = await startAgent({ identity: "store", credentials });
+});
+after(async () => {
+  await device[Symbol.asyncDispose]();
+  await peer[Symbol.asyncDispose]();
+});
+
+interface Row {
+  readonly why: string;
+  readonly args: () => readonly string[];
+  readonly stdin?: string;
+  readonly code: number;
+  readonly says: RegExp;
+}
+
+const rows: readonly Row[] = [
+  {
+    why: "a probe shows the store's certificate",
+    args: () => ["tls", "probe", peer.listen],
+    code: 0,
+    says: /demands a client certificate and takes ours/,
+  },
+  {
+    why: "a probe of nothing says so",
+    args: () => ["tls", "probe", "127.0.0.1:1", "--timeout", "2s"],
+    code: 1,
+    says: /fail .*\[tcp\]/,
+  },
+  {
+    why: "a call to an address",
+    args: () => ["call", "microedge", "Agent.Echo", '{"text":"hi"}', "--address", peer.listen],
+    code: 0,
+    says: /^\{"text":"hi"\}$/m,
+  },
+  {
+    why: "the name to expect goes along",
+    args: () => [
+      ...["call", "microedge", "Agent.Echo", "--address", peer.listen],
+      ...["--server-name", "other.example"],
+    ],
+    code: 1,
+    says: /other\.example/,
+  },
+  {
+    why: "a stream to an address",
+    args: () => ["call", "microedge", "Agent.EchoStream", "--stream", "--address", peer.listen],
+    stdin: '{"text":"a"}\n{"text":"b"}\n',
+    code: 0,
+    says: /^\{"text":"a"\}\n\{"text":"b"\}$/m,
+  },
+  {
+    why: "a certificate file is judged by the trust bundle of the store",
+    args: () => ["acl", "explain", `${peer.site.directory}/device-7.crt`, "microedge/Agent.Echo"],
+    code: 0,
+    says: /^allowed/m,
+  },
+];
+
+function all({ code, stdout, stderr }: Ended): string {
+  return `exit ${code}\n${stdout}${stderr}`;
+}
+
+for (const way of ["agent runs", "agent stopped"] as const) {
+  suite(`with a certificate store, the ${way}`, () => {
+    const config: { path?: string; directory?: string } = {};
+    before(async () => {
+      if (way === "agent stopped") await device.child.stop();
+      config.path = device.configPath;
+    });
+    for (const { why, args, stdin, code, says } of rows) {
+      test(why, async () => {
+        const words = [...args(), "--config", String(config.path)];
+        const ended = await run([BUNDLE, ...words], stdin === undefined ? {} : { stdin });
+        assert.equal(ended.code, code, all(ended));
+        assert.match(`${ended.stdout}${ended.stderr}`, says);
+      });
+    }
+  });
+}
+
+test("a certificate of another authority is no peer, by the store's trust bundle", async () => {
+  const stranger = await startAgent();
+  try {
+    const file = `${stranger.site.directory}/microedge.crt`;
+    const ended = await device.microedge("acl", "explain", file, "microedge/Agent.Echo");
+    assert.equal(ended.code, 1, all(ended));
+    assert.match(ended.stdout, /^denied/m);
+  } finally {
+    await stranger.stop();
+  }
+});

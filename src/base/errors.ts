@@ -185,6 +185,38 @@ export const ERRORS = {
     hint: "the disk is slow and changes wait for it; try again later",
   },
   ERR_STORE_CLOSED: { status: 503, retry: true, hint: "the agent is stopping; try again" },
+  // the rotation queue
+  ERR_QUEUE_FULL: {
+    status: 503,
+    retry: true,
+    hint: "look at `microedge queue list`; drop what is no longer wanted with `microedge queue drop`",
+  },
+  ERR_QUEUE_CONTENT: {
+    status: 400,
+    retry: false,
+    hint: "an intent holds names of objects in the store, never keys, tokens or certificates",
+  },
+  ERR_QUEUE_UNKNOWN: {
+    status: 404,
+    retry: false,
+    hint: "`microedge queue list` names what is in the queue",
+  },
+  ERR_QUEUE_SEQUENCE: {
+    status: 409,
+    retry: false,
+    hint: "the intent has ended; `microedge queue list` says how, `microedge queue retry` begins it again",
+  },
+  ERR_QUEUE_IO: {
+    status: 503,
+    retry: true,
+    hint: "the disk refused the write; free space, or look into the kernel log. The queue recovers by itself",
+  },
+  ERR_QUEUE_FORMAT: {
+    status: 500,
+    retry: false,
+    hint: "a newer microedge wrote the queue; install that version again, or reset the store",
+  },
+  ERR_QUEUE_CLOSED: { status: 503, retry: true, hint: "the agent is stopping; try again" },
   // trusted time
   ERR_TIME_STATEMENT: {
     status: 400,

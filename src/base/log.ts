@@ -86,6 +86,37 @@ export const EVENTS = {
     msg: "no space is set aside: on a full disk the next rotation may fail",
   },
   "store.worn": { level: "warn", msg: "certificate store wrote more today than its budget" },
+  "queue.opened": { level: "info", msg: "rotation queue is open" },
+  "queue.healed": { level: "warn", msg: "rotation queue was repaired" },
+  "queue.discarded": {
+    level: "warn",
+    msg: "intents of another epoch or device were taken out of the rotation queue",
+  },
+  "queue.failed": {
+    level: "error",
+    msg: "rotation queue can't be written; it goes on from memory",
+  },
+  "queue.recovered": { level: "info", msg: "rotation queue can be written again" },
+  "queue.full": { level: "error", msg: "rotation queue is full; the intent was refused" },
+  "queue.report.displaced": {
+    level: "warn",
+    msg: "rotation queue is full: its oldest report gave way",
+  },
+  "queue.intent.added": { level: "info", msg: "an intent is in the rotation queue" },
+  "queue.intent.begun": { level: "debug", msg: "an attempt begins" },
+  "queue.intent.failed": { level: "warn", msg: "an attempt failed; there will be another" },
+  "queue.intent.given_up": {
+    level: "error",
+    msg: "an intent failed for good; nothing tries it again by itself",
+  },
+  "queue.intent.done": { level: "info", msg: "an intent was carried out" },
+  "queue.intent.superseded": { level: "info", msg: "a newer generation takes an intent's place" },
+  "queue.intent.retried": { level: "info", msg: "an intent was made due at once" },
+  "queue.intent.dropped": { level: "warn", msg: "an intent was taken out of the rotation queue" },
+  "queue.outcome.unwritten": {
+    level: "error",
+    msg: "the outcome of an attempt could not be written; a restart would make the attempt again",
+  },
   "certificate.rotated": { level: "info", msg: "a new generation of the identity is in force" },
   "certificate.refused": {
     level: "error",

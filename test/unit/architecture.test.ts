@@ -12,7 +12,7 @@ import { suite, test } from "node:test";
 const FLOORS = [
   ["base"],
   ["host", "wire"],
-  ["identity", "guard", "registry", "firmware"],
+  ["identity", "queue", "guard", "registry", "firmware"],
   ["transport"],
   ["rpc", "rotation", "issuers"],
   ["services", "mqtt", "sidecar"],

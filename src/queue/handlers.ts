@@ -1,0 +1,37 @@
+/**
+ * Who works intents off: one handler for each kind.
+ */
+import type { Intent, IntentKind, StoreObject } from "./intent.ts";
+
+/** What a handler may ask while it works. */
+export interface IntentSteps {
+  /**
+   * Writes the next step down; the handler takes it when this has resolved.
+   *
+   * @throws AgentError `ERR_QUEUE_SEQUENCE` when a newer generation has superseded the intent.
+   */
+  advance(step: string, object?: StoreObject): Promise<Intent>;
+}
+
+/**
+ * Works an intent off. `intent.step` says how far an attempt before this one has come: that step may
+ * have happened, may not have happened, or have happened without its answer coming back.
+ *
+ * Resolving ends the intent as done. Rejecting makes it wait for its next attempt; an error with
+ * {@link FailureTraits} says more. When `signal` aborts, the handler ends soon.
+ */
+export type IntentHandler = (
+  intent: Intent,
+  steps: IntentSteps,
+  signal: AbortSignal,
+) => Promise<void>;
+
+export type IntentHandlers = Readonly<Partial<Record<IntentKind, IntentHandler>>>;
+
+/** Properties of an error that a handler rejects with; all may be missing. */
+export interface FailureTraits {
+  /** Milliseconds, as in Retry-After (RFC 9110, section 10.2.3). */
+  readonly retryAfterMs?: number | undefined;
+  /** Trying again is pointless. */
+  readonly permanent?: boolean | undefined;
+}

@@ -45,8 +45,6 @@ export interface StoreCertificatesOptions {
   readonly keys: KeyProvider;
   readonly random: Random;
   readonly use: IdentityUse;
-  /** Runs `work` while the operator's word stands above doubts about age and name. */
-  readonly forced: <T>(force: boolean, work: () => Promise<T>) => Promise<T>;
 }
 
 export class StoreCertificates implements CertificateOperations {
@@ -71,7 +69,7 @@ export class StoreCertificates implements CertificateOperations {
   }
 
   async install(request: ImportRequest): Promise<InstallView> {
-    const { identity, store, forced } = this.#options;
+    const { identity, store } = this.#options;
     const { key, pendingName, chainPem, notes } = await this.#keyAndChain(request);
     const trustBundlePem = request.trustPem ?? store.current?.trustBundlePem;
     if (trustBundlePem === undefined) {
@@ -82,7 +80,7 @@ export class StoreCertificates implements CertificateOperations {
     }
     const content = { key, chainPem, trustBundlePem };
     if (request.dryRun) {
-      const report = await forced(request.force, () => identity.rotator.check(content));
+      const report = await identity.rotator.check(content, request.force);
       if (report.reasons.length > 0 || report.leaf === undefined) {
         throw new CandidateRefused(report.reasons);
       }
@@ -96,9 +94,10 @@ export class StoreCertificates implements CertificateOperations {
         notes,
       };
     }
-    const { outcome, generation, warnings } = await forced(request.force, () =>
-      identity.rotator.install(content, { origin: "import", force: request.force }),
-    );
+    const { outcome, generation, warnings } = await identity.rotator.install(content, {
+      origin: "import",
+      force: request.force,
+    });
     if (pendingName !== undefined) await store.dropKey(pendingName);
     return {
       identity: identity.view(),

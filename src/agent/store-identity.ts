@@ -74,8 +74,6 @@ export class StoreIdentity implements OwnIdentity {
       hasSealedKeys: () => store.history().length > 0 || store.pendingKeys().size > 0,
     });
     const trial = memoryHandshakeTrial(clock);
-    /** Set for the length of one installation, which the store's turns keep apart. */
-    const leave = { force: false };
     this.rotator = new Rotator({
       store,
       source: this.source,
@@ -86,10 +84,10 @@ export class StoreIdentity implements OwnIdentity {
           candidate,
           {
             time: time.view(),
-            current: purpose === "install" ? store.current : undefined,
+            current: purpose === "fall-back" ? undefined : store.current,
             policy: {
-              allowOlder: leave.force,
-              allowOtherIdentity: leave.force,
+              allowOlder: purpose === "forced",
+              allowOtherIdentity: purpose === "forced",
               tolerateNotYetValid: config.time.notYetValid === "tolerate",
             },
           },
@@ -122,14 +120,6 @@ export class StoreIdentity implements OwnIdentity {
       keys,
       random,
       use,
-      forced: async (force, work) => {
-        leave.force = force;
-        try {
-          return await work();
-        } finally {
-          leave.force = false;
-        }
-      },
     });
   }
 

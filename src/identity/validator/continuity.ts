@@ -24,28 +24,33 @@ export function spiffeIdOf({ names }: Certificate): string | undefined {
 
 /**
  * Is it this device? What is configured counts; without, what is in force. A device that had no SPIFFE
- * ID may get one; one that had one keeps it.
+ * ID may get one; one that had one keeps it, and is called by it: then another common name is only worth
+ * a warning.
  */
-export function identityReasons(
+export function identityFindings(
   leaf: Certificate,
   current: InForce | undefined,
   { expected, policy }: Pick<CandidateContext, "expected" | "policy">,
-): Reason[] {
+): PathFindings {
+  const called = expected?.spiffeId ?? (current && spiffeIdOf(current.leaf));
   const wanted = [
     {
       what: "SPIFFE ID",
+      identity: true,
       configured: expected?.spiffeId,
       inForce: current && spiffeIdOf(current.leaf),
       found: spiffeIdOf(leaf),
     },
     {
       what: "common name",
+      identity: called === undefined,
       configured: expected?.commonName,
       inForce: current?.leaf.commonNames[0],
       found: leaf.commonNames[0],
     },
   ];
-  return wanted.flatMap(({ what, configured, inForce, found }) => {
+  const warnings: Reason[] = [];
+  const reasons = wanted.flatMap(({ what, identity, configured, inForce, found }) => {
     if (configured !== undefined) {
       if (configured === found) return [];
       const words = `the certificate is for ${quoted(what, found)}, but this device is configured as "${configured}"`;
@@ -53,6 +58,12 @@ export function identityReasons(
     }
     if (inForce === undefined || inForce === found || policy?.allowOtherIdentity === true)
       return [];
+    if (!identity) {
+      const words = `the ${what} was "${inForce}" and is now ${quoted(what, found)}; "${called}" stays the device's name`;
+      const fix = `see that no rule of a peer goes by the ${what}`;
+      warnings.push({ code: "other-common-name", words, fix });
+      return [];
+    }
     return [
       {
         code: "other-identity",
@@ -61,6 +72,7 @@ export function identityReasons(
       },
     ];
   });
+  return { reasons, warnings };
 }
 
 /**

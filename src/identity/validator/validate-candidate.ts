@@ -20,7 +20,7 @@ import {
   ageFindings,
   bundleWarnings,
   type InForce,
-  identityReasons,
+  identityFindings,
   lossWarnings,
 } from "./continuity.ts";
 import { findPaths, type IssuerPath, Issuers } from "./issuer-paths.ts";
@@ -85,13 +85,8 @@ export async function validateCandidate(
   const judged = await judgeWays(leaf, others, given, checks, trial);
   const own = leafFindings(leaf, checks);
   const age = ageFindings(leaf, inForce, context.policy?.allowOlder ?? false);
-  const found = [
-    ...unread,
-    ...own.reasons,
-    ...judged.reasons,
-    ...age.reasons,
-    ...identityReasons(leaf, inForce, context),
-  ];
+  const identity = identityFindings(leaf, inForce, context);
+  const found = [...unread, ...own.reasons, ...judged.reasons, ...age.reasons, ...identity.reasons];
   const reasons = unique([...found, ...unsaid(judged.verdicts, found)]);
   const warnings = unique([
     ...lost,
@@ -99,6 +94,7 @@ export async function validateCandidate(
     ...own.warnings,
     ...judged.warnings,
     ...age.warnings,
+    ...identity.warnings,
     ...momentWarnings(leaf, moment, context),
     ...lossWarnings(leaf, bundle, inForce),
   ]);

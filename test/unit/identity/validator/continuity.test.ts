@@ -52,7 +52,13 @@ suite("a candidate against what is in force", () => {
       leaf: { ...span(-1, 40), sans: { dns: ["gw.example"] } },
       codes: ["other-identity"],
     },
-    { why: "another common name", cn: "other", leaf: span(-1, 40), codes: ["other-identity"] },
+    {
+      why: "another common name: the SPIFFE ID is the name that counts",
+      cn: "other",
+      leaf: span(-1, 40),
+      codes: [],
+      warnings: ["other-common-name"],
+    },
     {
       why: "both, allowed",
       cn: "other",
@@ -93,6 +99,14 @@ suite("a candidate against what is in force", () => {
   test("the same again is neither older nor another", async () => {
     const report = await judge(candidateOf(inForce, pki.caPem), { current });
     assert.deepEqual([codes(report), warnings(report)], [[], []]);
+  });
+  test("without a SPIFFE ID the common name is the device's name", async () => {
+    const leaf = { sans: { dns: ["gw.example"] }, notBefore: now - 10 * DAY };
+    const plain = await pki.issue("gw", leaf);
+    const report = await judge(candidateOf(await pki.issue("other", leaf), pki.caPem), {
+      current: { chainPem: plain.certificatePem, trustBundlePem: pki.caPem },
+    });
+    assert.deepEqual([codes(report), warnings(report)], [["other-identity"], []]);
   });
   test("a device without SPIFFE ID may get one", async () => {
     const plain = await pki.issue("gw", { notBefore: now - 10 * DAY });

@@ -13,7 +13,7 @@ let device: AgentProcess;
 before(async () => {
   peer = await startAgent();
   const credentials = await peer.site.issue("device-7");
-  device = await startAgent({ identity: "store", credentials });
+  device = await startAgent({ inStore: true, credentials });
 });
 after(async () => {
   await device[Symbol.asyncDispose]();

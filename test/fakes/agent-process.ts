@@ -28,8 +28,10 @@ export interface AgentOptions {
   readonly site?: Site;
   /** Default: a fresh certificate for loopback named "microedge". */
   readonly credentials?: CredentialFiles;
-  /** Where the credentials go: into [tls] (default), or imported into a store before the start. */
-  readonly identity?: "files" | "store";
+  /** The credentials are imported into a certificate store before the start, instead of [tls]. */
+  readonly inStore?: boolean;
+  /** TOML instead of the credentials: `[store]` and what belongs to it. */
+  readonly identity?: string;
   /** TOML after the sections that every agent has ([rpc], [tls], [control]). */
   readonly config?: string;
   /** More keys for [rpc], as TOML lines. */
@@ -66,19 +68,18 @@ export async function startAgent(options: AgentOptions = {}): Promise<AgentProce
     if (part.startsWith(ROOT) && !existsSync(part))
       throw new Error(`${part} is missing: npm run build`);
   }
-  const { cert, key, ca } = options.credentials ?? (await site.issue("microedge"));
-  const inStore = options.identity === "store";
-  const files = inStore ? "" : `cert = "${cert}"\nkey = "${key}"\nca = "${ca}"`;
+  const { inStore = false } = options;
+  const credentials = options.credentials ?? (await site.issue("microedge"));
+  const identity = options.identity ?? (inStore ? STORE : tlsFiles(credentials));
   const configPath = await site.write(
     "microedge.toml",
     `[rpc]\nlisten = "127.0.0.1:0"\n${options.rpc ?? ""}
-${inStore ? '[store]\ndir = "store"' : ""}
-[tls]\n${files}
-${options.tls ?? ""}
+${identity}${options.tls ?? ""}
 [control]\nsocket = "control.sock"\n${options.config ?? ""}\n`,
   );
   const env = options.env ?? {};
   if (inStore) {
+    const { cert, key, ca } = credentials;
     const args = ["cert", "import", "--cert", cert, "--key", key, "--ca", ca];
     const { code, stderr } = await run([...program, ...args, "--config", configPath], { env });
     if (code !== 0) throw new Error(`the import ended with ${code}: ${stderr}`);
@@ -116,6 +117,12 @@ ${options.tls ?? ""}
     await stop();
     throw error;
   }
+}
+
+const STORE = '[store]\ndir = "store"\n[tls]\n';
+
+function tlsFiles({ cert, key, ca }: CredentialFiles): string {
+  return `[tls]\ncert = "${cert}"\nkey = "${key}"\nca = "${ca}"\n`;
 }
 
 function parseLine(line: string): LogLine | undefined {

@@ -11,6 +11,8 @@ import type { Clock } from "../../host/clock.ts";
 
 /** Calls or messages of one connection in one round. */
 export const SHARE_MESSAGES = 16;
+/** So little is not looked at more closely: to know the round costs more than what it would save. */
+const UNNOTICED = SHARE_MESSAGES / 2;
 /** A message counts once more for so many bytes: large ones take longer to read and to answer. */
 const BYTES_PER_MESSAGE = 4 * 1024;
 
@@ -30,8 +32,13 @@ export class Turns {
     this.#clock = clock;
   }
 
-  /** The number of the present round: another one for each round in which somebody asks. */
-  now(): number {
+  /** The number of the present round; it only counts rounds in which somebody took {@link part}. */
+  get round(): number {
+    return this.#round;
+  }
+
+  /** The same, and the next round will have another number. */
+  part(): number {
     this.#schedule();
     return this.#round;
   }
@@ -67,12 +74,14 @@ export class Turns {
 export class Share {
   readonly #turns: Turns;
   readonly #owner: Waiting;
-  #round = 0;
+  #round: number;
+  /** In round {@link #round}; below {@link UNNOTICED} also in earlier ones. */
   #used = 0;
   #waiting = false;
 
   constructor(turns: Turns, owner: Waiting) {
     this.#turns = turns;
+    this.#round = turns.round;
     this.#owner = owner;
   }
 
@@ -83,13 +92,15 @@ export class Share {
 
   /** One message of so many bytes has been served. */
   spend(bytes: number): void {
-    const round = this.#turns.now();
+    const cost = 1 + Math.floor(bytes / BYTES_PER_MESSAGE);
+    this.#used += cost;
+    if (this.#used < UNNOTICED || this.#waiting) return;
+    const round = this.#turns.part();
     if (round !== this.#round) {
       this.#round = round;
-      this.#used = 0;
+      this.#used = cost;
     }
-    this.#used += 1 + Math.floor(bytes / BYTES_PER_MESSAGE);
-    if (this.#used < SHARE_MESSAGES || this.#waiting) return;
+    if (this.#used < SHARE_MESSAGES) return;
     this.#waiting = true;
     this.#turns.wait(this.#owner);
   }
@@ -98,6 +109,7 @@ export class Share {
   renew(): void {
     this.#waiting = false;
     this.#used = 0;
+    this.#round = this.#turns.round;
   }
 
   /** The connection is over, or reads no more. */

@@ -8,7 +8,7 @@ import { connect as connectTls, type TLSSocket } from "node:tls";
 import { AgentError, type ErrorFields, isAgentError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Clock } from "../host/clock.ts";
-import type { Network, NetworkAddress } from "../host/network.ts";
+import type { Network } from "../host/network.ts";
 import { judgementWords } from "../identity/judgement.ts";
 import { principalOf } from "../identity/peer-principal.ts";
 import { formatMoment } from "../identity/span-words.ts";
@@ -18,7 +18,6 @@ import type { Certificate } from "../identity/x509/certificate.ts";
 import { certificateFields } from "./certificate-fields.ts";
 import type { Dialer, DialTarget } from "./dialer.ts";
 import { FailureLog } from "./failure-log.ts";
-import { raceAddresses } from "./happy-eyeballs.ts";
 import { LiveTls } from "./live-tls.ts";
 import { NameLookup } from "./name-lookup.ts";
 import {
@@ -30,8 +29,8 @@ import {
 import { type JudgedPeer, judgeSocket, takePeerCertificate } from "./peer-certificates.ts";
 import type { PeerConnection } from "./peer-connection.ts";
 import type { PeerRevocation } from "./peer-revocation.ts";
-import { bypassesProxy, type ProxySettings } from "./proxy-settings.ts";
-import { openTunnel } from "./proxy-tunnel.ts";
+import type { ProxySettings } from "./proxy-settings.ts";
+import { reach, whereOf } from "./reach.ts";
 import { revokeServer, watchServer, watchStaple } from "./server-revoking.ts";
 import { Sessions } from "./sessions.ts";
 import { waitFor } from "./socket-events.ts";
@@ -120,51 +119,12 @@ export class TlsDialer implements Dialer, Disposable {
     this.#sessions.clear();
   }
 
-  /** A TCP connection to the target, or a tunnel to it. */
-  async #reach(target: DialTarget, phase: Phase, signal: AbortSignal): Promise<Socket> {
-    const { proxy } = this.#options;
-    if (proxy === undefined || bypassesProxy(proxy, target.host, target.port)) {
-      return this.#connect(target, phase, signal);
-    }
-    const socket = await this.#connect(proxy, phase, signal);
-    phase.text = "waiting for the proxy to open a tunnel";
-    try {
-      await openTunnel(socket, target, proxy, signal);
-      return socket;
-    } catch (error) {
-      socket.on("error", () => undefined);
-      socket.destroy();
-      throw error;
-    }
-  }
-
-  async #connect(
-    { host, port }: { readonly host: string; readonly port: number },
-    phase: Phase,
-    signal: AbortSignal,
-  ): Promise<Socket> {
-    const { network, clock } = this.#options;
-    const addresses = await this.#lookup.resolve(host, signal);
-    phase.text = `connecting to ${addresses.map(({ address }) => address).join(", ")}`;
-    const open = async (address: NetworkAddress, abort: AbortSignal): Promise<Socket> => {
-      const socket = network.connect(address, port);
-      try {
-        await waitFor(socket, "connect", abort);
-        return socket;
-      } catch (error) {
-        if (abort.aborted) throw error;
-        const where = whereOf({ host: address.address, port });
-        throw new AgentError("ERR_RPC_CONNECT", connectWords(error, where), { cause: error });
-      }
+  #reach(target: DialTarget, phase: Phase, signal: AbortSignal): Promise<Socket> {
+    const { network, clock, proxy } = this.#options;
+    const onStep = (words: string): void => {
+      phase.text = words;
     };
-    const discard = (socket: Socket): void => void socket.destroy();
-    try {
-      return await raceAddresses({ addresses, open, discard, clock, signal });
-    } catch (error) {
-      if (!(error instanceof AggregateError)) throw error;
-      const words = error.errors.map((each) => (each as Error).message).join("; ");
-      throw new AgentError("ERR_RPC_CONNECT", words || `${host} has no address`, { cause: error });
-    }
+    return reach(target, { network, clock, lookup: this.#lookup, proxy, onStep }, signal);
   }
 
   async #secure(
@@ -302,8 +262,4 @@ function plainConnection(socket: Socket, target: DialTarget): PeerConnection {
   const remote = whereOf(target);
   const principal = principalOf({ certificate: undefined, verified: false, refusal, remote });
   return { socket, principal, alpn: undefined };
-}
-
-function whereOf({ host, port }: { readonly host: string; readonly port: number }): string {
-  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

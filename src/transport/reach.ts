@@ -1,0 +1,87 @@
+/**
+ * From a name to a TCP connection: its addresses in a race, or a tunnel through the HTTP proxy. Leaves
+ * nothing open behind it when it fails.
+ */
+import type { Socket } from "node:net";
+import { AgentError } from "../base/errors.ts";
+import type { Clock } from "../host/clock.ts";
+import type { Network, NetworkAddress } from "../host/network.ts";
+import { raceAddresses } from "./happy-eyeballs.ts";
+import type { NameLookup } from "./name-lookup.ts";
+import { connectWords } from "./node-error.ts";
+import { bypassesProxy, type ProxySettings } from "./proxy-settings.ts";
+import { openTunnel } from "./proxy-tunnel.ts";
+import { waitFor } from "./socket-events.ts";
+
+export interface HostAndPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface ReachParts {
+  readonly network: Network;
+  readonly clock: Clock;
+  readonly lookup: NameLookup;
+  readonly proxy: ProxySettings | undefined;
+  /** Told what is being done, for the text of a time-out. */
+  onStep(words: string): void;
+}
+
+/**
+ * A connection to the target, or a tunnel to it.
+ *
+ * @throws AgentError `ERR_RPC_CONNECT`, which names every address tried; the signal's reason.
+ */
+export async function reach(
+  target: HostAndPort,
+  parts: ReachParts,
+  signal: AbortSignal,
+): Promise<Socket> {
+  const { proxy, onStep } = parts;
+  if (proxy === undefined || bypassesProxy(proxy, target.host, target.port)) {
+    return connectTo(target, parts, signal);
+  }
+  const socket = await connectTo(proxy, parts, signal);
+  onStep("waiting for the proxy to open a tunnel");
+  try {
+    await openTunnel(socket, target, proxy, signal);
+    return socket;
+  } catch (error) {
+    socket.on("error", () => undefined);
+    socket.destroy();
+    throw error;
+  }
+}
+
+async function connectTo(
+  { host, port }: HostAndPort,
+  { network, clock, lookup, onStep }: ReachParts,
+  signal: AbortSignal,
+): Promise<Socket> {
+  const addresses = await lookup.resolve(host, signal);
+  onStep(`connecting to ${addresses.map(({ address }) => address).join(", ")}`);
+  const open = async (address: NetworkAddress, abort: AbortSignal): Promise<Socket> => {
+    const socket = network.connect(address, port);
+    try {
+      await waitFor(socket, "connect", abort);
+      return socket;
+    } catch (error) {
+      if (abort.aborted) throw error;
+      const where = whereOf({ host: address.address, port });
+      throw new AgentError("ERR_RPC_CONNECT", connectWords(error, where), { cause: error });
+    }
+  };
+  const discard = (socket: Socket): void => void socket.destroy();
+  try {
+    return await raceAddresses({ addresses, open, discard, clock, signal });
+  } catch (error) {
+    if (!(error instanceof AggregateError)) throw error;
+    const words = error.errors.map((each) => (each as Error).message).join("; ");
+    throw new AgentError("ERR_RPC_CONNECT", words || `${host} has no address`, { cause: error });
+  }
+}
+
+/** `host:port`, an IPv6 address in brackets. */
+export function whereOf({ host, port }: HostAndPort): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}

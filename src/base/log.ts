@@ -144,6 +144,32 @@ export const EVENTS = {
     level: "error",
     msg: "a part of the agent could not take the identity over",
   },
+  "renewal.planned": { level: "info", msg: "when the certificate will be renewed" },
+  "renewal.started": { level: "info", msg: "renewal of the certificate has begun" },
+  "renewal.succeeded": { level: "info", msg: "a renewed certificate is in force" },
+  "renewal.failed": { level: "warn", msg: "renewal gave no certificate; it is tried again" },
+  "renewal.stuck": {
+    level: "error",
+    msg: "renewal needs an operator; it is tried again, rarely",
+  },
+  "renewal.bridged": {
+    level: "info",
+    msg: "the certificate had ended: its key was renewed first, and a new key follows",
+  },
+  "renewal.obsolete": {
+    level: "info",
+    msg: "the device was given another identity; the renewal is over",
+  },
+  "renewal.unwritten": {
+    level: "warn",
+    msg: "a note about renewals could not be kept or read; a restart forgets it",
+  },
+  "renewal.key.left": {
+    level: "warn",
+    msg: "a key that is no longer needed could not be removed; the next start removes it",
+  },
+  "trust.update.applied": { level: "info", msg: "a signed trust update is in force" },
+  "trust.update.refused": { level: "error", msg: "a trust update was refused" },
   "trust.overlap.begun": {
     level: "info",
     msg: "old and new authorities are trusted side by side for a while",

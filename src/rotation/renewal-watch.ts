@@ -1,0 +1,228 @@
+/**
+ * Watches when the certificate in force is due, and puts the wish to renew it into the queue. It does not
+ * renew: whoever works the queue off calls `RenewalWork`.
+ *
+ * The moment is a wall-clock time that is judged by the trusted time: a jump that nobody vouches for makes
+ * nothing due, no timer is longer than an hour, and a restart draws nothing anew.
+ */
+import { AgentError, errorText, isAgentError } from "../base/errors.ts";
+import type { Part } from "../base/lifecycle.ts";
+import type { Timer } from "../host/clock.ts";
+import { formatMoment } from "../identity/span-words.ts";
+import type { JumpWatch } from "../identity/time/jump-watch.ts";
+import { WallDeadline } from "../identity/time/wall-deadline.ts";
+import { hasEnded, type Intent, type NewIntent } from "../queue/intent.ts";
+import type { OutageHistory } from "./outage-history.ts";
+import { formatPlan, PLAN_NOTE, parsePlan, type RenewalPlan } from "./renewal-plan.ts";
+import { longestWaitMs, type RenewalDue, renewalDue } from "./renewal-policy.ts";
+import type { RenewalPorts, RenewalView } from "./renewal-ports.ts";
+import { renewalView } from "./renewal-view.ts";
+import { KEY_PREFIX, keyName, type RenewalWork } from "./renewal-work.ts";
+
+export interface RenewalWatchOptions extends RenewalPorts {
+  readonly jumps: Pick<JumpWatch, "onJump">;
+  readonly work: RenewalWork;
+  readonly outages: OutageHistory;
+}
+
+const KINDS: readonly Intent["kind"][] = ["renew", "re-key"];
+
+export class RenewalWatch implements Part {
+  readonly name = "renewal";
+  readonly #options: RenewalWatchOptions;
+  readonly #deadline: WallDeadline;
+  #plan: RenewalPlan | undefined;
+  /** Ids of intents that an operator asked for in this run. */
+  readonly #asked = new Set<string>();
+  #following: Promise<void> = Promise.resolve();
+  #unsubscribe: () => void = () => undefined;
+  #unwatch: () => void = () => undefined;
+  #hurry: Timer | undefined;
+
+  constructor(options: RenewalWatchOptions) {
+    this.#options = options;
+    const { time, jumps, clock, log } = options;
+    this.#deadline = new WallDeadline({
+      name: "renewal",
+      readMs: () => (this.#open() === undefined ? this.due()?.dueAt : undefined),
+      run: async () => void (await this.#wish()),
+      ...{ time, jumps, clock, log },
+    });
+  }
+
+  /** Takes up the plan of the run before; an empty store is waited for. */
+  async start(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const { store, source } = this.#options;
+    try {
+      this.#plan = parsePlan(await store.readNote(PLAN_NOTE));
+    } catch (error) {
+      this.#unwritten(error);
+    }
+    await this.#clearKeys();
+    await this.#follow(undefined);
+    this.#unsubscribe = source.subscribe(() => {
+      const since = this.#options.time.dueMs();
+      this.#following = this.#following.then(() => this.#follow(since));
+    });
+    this.#unwatch = this.#options.queue.onChange(({ what, intent }) => {
+      this.#hurry?.cancel();
+      if (what === "failed" && KINDS.includes(intent.kind)) this.#hurryFor(intent);
+    });
+    await this.#deadline.look();
+  }
+
+  /** When the certificate in force is to be renewed; `undefined` while there is none. */
+  due(): RenewalDue | undefined {
+    const { source, settings, time, outages } = this.#options;
+    const { leaf } = source;
+    if (leaf === undefined || this.#plan === undefined) return undefined;
+    const { notBefore, notAfter } = leaf.summary;
+    const { draw, inForceSince } = this.#plan;
+    // A clock that went back since: what it said then is worth nothing now.
+    const known = inForceSince !== undefined && inForceSince <= time.dueMs();
+    return renewalDue(settings(), {
+      ...{ notBefore, notAfter, draw },
+      inForceSince: known ? inForceSince : undefined,
+      longestOutageMs: outages.longestMs,
+    });
+  }
+
+  view(): RenewalView {
+    const { work, outages, issuer, time } = this.#options;
+    const open = this.#open();
+    return renewalView({
+      due: this.due(),
+      intent: open,
+      asked: open !== undefined && this.#asked.has(open.id),
+      nowMs: time.dueMs(),
+      issuer: issuer.kind,
+      longestOutageMs: outages.longestMs,
+      lastAttempt: work.lastAttempt,
+      fault: work.lastError,
+      remarks: work.remarks,
+    });
+  }
+
+  /**
+   * The intent that an operator asks for: the one that is there already made due, or a new one.
+   *
+   * @throws AgentError `ERR_IDENTITY_NONE` without a certificate; `ERR_QUEUE_*`.
+   */
+  async ask(): Promise<Intent> {
+    const { queue, source } = this.#options;
+    if (source.snapshot === undefined)
+      throw new AgentError("ERR_IDENTITY_NONE", source.absent ?? "");
+    const open = this.#open();
+    if (open === undefined) {
+      const intent = await this.#wish();
+      this.#asked.add(intent.id);
+      return intent;
+    }
+    this.#asked.add(open.id);
+    return open.state === "waiting" ? queue.retry(open.id) : open;
+  }
+
+  /** The configuration changed: another share of the lifetime, perhaps. */
+  settingsChanged(): void {
+    void this.#deadline.look();
+  }
+
+  /** Resolves when no plan is being written; for tests and orderly ends. */
+  async settled(): Promise<void> {
+    await this.#following;
+    await this.#deadline.look();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#unsubscribe();
+    this.#unwatch();
+    this.#hurry?.cancel();
+    await this.#deadline[Symbol.asyncDispose]();
+    await this.#following;
+  }
+
+  #open(): Intent | undefined {
+    return this.#options.queue
+      .list()
+      .findLast((intent) => KINDS.includes(intent.kind) && !hasEnded(intent));
+  }
+
+  /** Near the end of a life the back-off is cut short. */
+  #hurryFor({ id, nextAttemptAt }: Intent): void {
+    const { source, time, clock, queue, log } = this.#options;
+    const { leaf } = source;
+    if (leaf === undefined) return;
+    const { notBefore, notAfter } = leaf.summary;
+    const mostMs = longestWaitMs(notAfter - time.dueMs(), notAfter - notBefore);
+    if (nextAttemptAt - clock.now() <= mostMs) return;
+    this.#hurry = clock.setTimer(mostMs, () => {
+      queue.retry(id).catch((error: unknown) => {
+        if (!isAgentError(error)) throw error;
+        log.emit("renewal.unwritten", { note: id, reason: error.message });
+      });
+    });
+  }
+
+  async #wish(): Promise<Intent> {
+    const { store, queue, settings } = this.#options;
+    const kind = settings().rekey ? "re-key" : "renew";
+    // Above everything that ever had a number: one that ended under it would be taken for this one.
+    const numbers = [
+      ...store.history().map(({ number }) => number),
+      ...queue.list().flatMap((each) => (KINDS.includes(each.kind) ? [each.generation] : [])),
+    ];
+    const wish: NewIntent = { kind, generation: Math.max(0, ...numbers) + 1 };
+    return queue.add(wish);
+  }
+
+  /** Another certificate may be in force. @param since When it came, if this process saw it come. */
+  async #follow(since: number | undefined): Promise<void> {
+    const { source, random, store, log } = this.#options;
+    const leaf = source.leaf?.summary;
+    if (leaf === undefined) return;
+    if (this.#plan?.leaf !== leaf.fingerprint) {
+      const plan = { leaf: leaf.fingerprint, draw: random.draw(), inForceSince: since };
+      this.#plan = plan;
+      try {
+        await store.writeNote(PLAN_NOTE, formatPlan(plan));
+      } catch (error) {
+        this.#unwritten(error);
+      }
+      const due = this.due();
+      if (due !== undefined) {
+        const { dueAt, reason } = due;
+        log.emit("renewal.planned", { due: formatMoment(dueAt), reason, serial: leaf.serial });
+      }
+    }
+    // Not waited for: looking may mean to add to the queue, which waits for the disk again.
+    void this.#deadline.look();
+  }
+
+  /** Keys of renewals that are over: a process ended before it could remove them. */
+  async #clearKeys(): Promise<void> {
+    const { store, queue, log } = this.#options;
+    const wanted = new Set(
+      queue
+        .list()
+        .filter((each) => !hasEnded(each))
+        .map(keyName),
+    );
+    for (const name of store.pendingKeys().keys()) {
+      if (!name.startsWith(KEY_PREFIX) || wanted.has(name)) continue;
+      try {
+        await store.dropKey(name);
+      } catch (error) {
+        if (!isAgentError(error)) throw error;
+        log.emit("renewal.key.left", {
+          intent: name.slice(KEY_PREFIX.length),
+          reason: error.message,
+        });
+      }
+    }
+  }
+
+  #unwritten(error: unknown): void {
+    this.#options.log.emit("renewal.unwritten", { note: PLAN_NOTE, reason: errorText(error) });
+  }
+}

@@ -1,0 +1,332 @@
+/**
+ * Works a renewal off, from the key to the certificate in force. Each step is written down before it is
+ * taken, so that a process that dies anywhere goes on from there:
+ *
+ * | step | then on flash | a restart |
+ * |---|---|---|
+ * | `make-key` | the intent; perhaps the key | takes the key that is there, else makes one |
+ * | `request` | the key, under a name with the intent's id | asks again with the same key |
+ * | `install` | the same; perhaps the generation, staged or in force | in force: done; staged: the rotator went on with it at the start; neither: asks again with the same key |
+ *
+ * So an answer that is lost loses no key, and an authority that can tell (same old certificate, same new
+ * key) gives the same certificate again. A key whose generation peers refused is not used again.
+ *
+ * After expiry an authority may renew the old key only: then that comes first, and is put in force, and the
+ * new key follows in the same attempt.
+ */
+import { AgentError, type ErrorFields, isAgentError } from "../base/errors.ts";
+import { createCertificateRequest } from "../identity/exchange/certificate-request.ts";
+import { type Issued, IssuerError, type OwnIdentityForIssuer } from "../identity/issuer.ts";
+import type { CreatableAlgorithm, KeyAlgorithm, OpenKey } from "../identity/keys/key-provider.ts";
+import { splitPem } from "../identity/pem.ts";
+import { formatMoment } from "../identity/span-words.ts";
+import { parseTrustBundle } from "../identity/trust-bundle.ts";
+import { findPaths, Issuers } from "../identity/validator/issuer-paths.ts";
+import { type Certificate, parseCertificate } from "../identity/x509/certificate.ts";
+import type { FailureTraits, IntentSteps } from "../queue/handlers.ts";
+import { type Intent, objectNamed } from "../queue/intent.ts";
+import { faultOf, isCutOff, needsOperator, retryAfterOf } from "./renewal-fault.ts";
+import { leastWaitMs } from "./renewal-policy.ts";
+import type { RenewalFault, RenewalPorts } from "./renewal-ports.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+/** Begins the names of pending keys that belong to renewals; the intent's id follows. */
+export const KEY_PREFIX = "renewal.";
+/** For the request, whatever the issuer hangs in: a link with 2 s round trips needs seconds. */
+const REQUEST_LIMIT_MS = 120_000;
+
+/** What the queue is told of a failed attempt: never that it is for good, as authorities change their mind. */
+export class RenewalFailed extends AgentError implements FailureTraits {
+  readonly retryAfterMs: number | undefined;
+  readonly fault: RenewalFault;
+
+  constructor(error: AgentError, fault: RenewalFault, retryAfterMs: number | undefined) {
+    const fields: ErrorFields = { ...error.fields, fix: fault.fix };
+    super(error.code, error.message, { cause: error, fields });
+    this.retryAfterMs = retryAfterMs;
+    this.fault = fault;
+  }
+}
+
+export interface RenewalOutages {
+  failed(): Promise<void>;
+  reached(): Promise<void>;
+}
+
+export class RenewalWork {
+  readonly #ports: RenewalPorts;
+  readonly #outages: RenewalOutages;
+  lastAttempt: number | undefined;
+  lastError: RenewalFault | undefined;
+  remarks: readonly string[] = [];
+
+  constructor(ports: RenewalPorts, outages: RenewalOutages) {
+    this.#ports = ports;
+    this.#outages = outages;
+  }
+
+  /**
+   * An `IntentHandler` for `renew` and `re-key`. Resolves when the new certificate is in force, or when
+   * another identity has come meanwhile.
+   *
+   * @throws RenewalFailed with the code of what failed.
+   */
+  async handle(intent: Intent, steps: IntentSteps, signal: AbortSignal): Promise<void> {
+    const { log, issuer, time } = this.#ports;
+    this.lastAttempt = time.view().nowMs;
+    const snapshot = this.#inForce();
+    if (this.#isObsolete(intent)) {
+      log.emit("renewal.obsolete", { intent: intent.id, generation: snapshot.generation.number });
+      await this.#dropKey(intent);
+      return;
+    }
+    const { number } = snapshot.generation;
+    const told = { intent: intent.id, generation: number, issuer: issuer.kind };
+    if (isTold(intent.attempts)) {
+      const notAfter = formatMoment(snapshot.leaf.summary.notAfter);
+      log.emit("renewal.started", { ...told, attempt: intent.attempts, not_after: notAfter });
+    }
+    try {
+      const work = intent.kind === "renew" ? this.#renew : this.#rekey;
+      const { generation, leaf } = await work.call(this, intent, steps, signal);
+      this.lastError = undefined;
+      const { serial, notAfter } = leaf.summary;
+      log.emit("renewal.succeeded", {
+        ...told,
+        ...{ generation, serial, not_after: formatMoment(notAfter), attempt: intent.attempts },
+        remarks: this.remarks.length === 0 ? undefined : this.remarks,
+      });
+    } catch (error) {
+      if (signal.aborted || !isAgentError(error)) throw error;
+      throw await this.#failed(error, intent);
+    }
+  }
+
+  async #rekey(intent: Intent, steps: IntentSteps, signal: AbortSignal): Promise<Renewed> {
+    const { store, keys } = this.#ports;
+    const done = this.#alreadyInForce(intent);
+    if (done !== undefined) {
+      await this.#dropKey(intent);
+      return done;
+    }
+    const name = keyName(intent);
+    let reference = this.#usableKey(intent);
+    if (reference === undefined) {
+      await steps.advance("make-key", objectNamed("key", name));
+      reference = await keys.create(creatable(this.#inForce().key.reference.algorithm));
+      await store.keepKey(name, reference);
+    }
+    const key = await keys.open(reference);
+    if (intent.step !== "request") await steps.advance("request", objectNamed("key", name));
+    let issued: Issued;
+    try {
+      issued = await this.#askForNew(key, signal);
+    } catch (error) {
+      if (!(error instanceof IssuerError) || error.reason !== "expired") throw error;
+      const { number } = this.#inForce().generation;
+      const bridge = await this.#ask((limit) => this.#renewOwn(limit), signal);
+      await this.#install(this.#inForce().key, bridge);
+      this.#ports.log.emit("renewal.bridged", { intent: intent.id, generation: number });
+      issued = await this.#askForNew(key, signal);
+    }
+    await steps.advance("install");
+    const renewed = await this.#install(key, issued);
+    await this.#dropKey(intent);
+    return renewed;
+  }
+
+  async #renew(intent: Intent, steps: IntentSteps, signal: AbortSignal): Promise<Renewed> {
+    if (intent.step !== "request") await steps.advance("request");
+    const issued = await this.#ask((limit) => this.#renewOwn(limit), signal);
+    await steps.advance("install");
+    return this.#install(this.#inForce().key, issued);
+  }
+
+  #renewOwn(signal: AbortSignal): Promise<Issued> {
+    return this.#ports.issuer.renew(this.#own(), signal);
+  }
+
+  async #askForNew(key: OpenKey, signal: AbortSignal): Promise<Issued> {
+    const { leaf } = this.#inForce();
+    const { dnsNames, ipAddresses, uris } = leaf.names;
+    const csrPem = await createCertificateRequest(key, {
+      commonName: leaf.commonNames[0] ?? "",
+      sans: { dns: dnsNames, ip: ipAddresses, uri: uris },
+    });
+    return this.#ask((limit) => this.#ports.issuer.rekey(this.#own(), key, csrPem, limit), signal);
+  }
+
+  /** One request with a limit; tells the history of outages how it went. */
+  async #ask(
+    request: (signal: AbortSignal) => Promise<Issued>,
+    signal: AbortSignal,
+  ): Promise<Issued> {
+    const { clock } = this.#ports;
+    signal.throwIfAborted();
+    const limit = new AbortController();
+    const late = Promise.withResolvers<never>();
+    const end = (reason: unknown): void => {
+      limit.abort(reason);
+      late.reject(reason);
+    };
+    const onAbort = (): void => end(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    const timer = clock.setTimer(REQUEST_LIMIT_MS, () => {
+      const words = `the authority has not answered within ${REQUEST_LIMIT_MS / 1000} s`;
+      end(
+        new IssuerError("ERR_ISSUER_UNREACHABLE", { reason: "timeout", words, lostAnswer: true }),
+      );
+    });
+    try {
+      const asked = request(limit.signal);
+      // What ends after the limit has nobody left who waits for it.
+      asked.catch(() => undefined);
+      const issued = await Promise.race([asked, late.promise]);
+      await this.#outages.reached();
+      return issued;
+    } catch (error) {
+      if (isCutOff(error)) await this.#outages.failed();
+      else if (error instanceof IssuerError) await this.#outages.reached();
+      throw error;
+    } finally {
+      timer.cancel();
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  async #install(key: OpenKey, issued: Issued): Promise<Renewed> {
+    const { rotator, store, source } = this.#ports;
+    const trustBundlePem = store.current?.trustBundlePem ?? "";
+    this.#claimTime(issued, trustBundlePem);
+    const { reference } = key;
+    const { chainPem } = issued;
+    const { generation, warnings } = await rotator.install(
+      { key: reference, chainPem, trustBundlePem },
+      { origin: "renewal" },
+    );
+    this.remarks = [...issued.remarks, ...warnings.map(({ words }) => words)];
+    const { leaf } = source;
+    return { generation: generation.number, leaf: leaf ?? parseCertificate(chainPem) };
+  }
+
+  /** The authority made it just now, in answer to us: the best that this device ever learns of the time. */
+  #claimTime({ chainPem, answersUs }: Issued, trustBundlePem: string): void {
+    if (!answersUs) return;
+    const [leaf, ...others] = splitPem(chainPem)
+      .filter(({ label }) => label.endsWith("CERTIFICATE"))
+      .map(({ text }) => parseCertificate(text));
+    if (leaf === undefined) return;
+    const bundle = parseTrustBundle(trustBundlePem);
+    const [path] = findPaths(leaf, bundle, new Issuers([leaf, ...others, ...bundle]));
+    // No way to a root of ours: whoever made it, the validator refuses it.
+    if (path === undefined || path.length < 2) return;
+    this.#ports.time.claim({
+      source: "certificate",
+      atMs: leaf.summary.notBefore,
+      issuers: path.slice(1).map(({ summary }) => summary),
+      answersUs: true,
+      evidence: leaf.summary.fingerprint,
+    });
+  }
+
+  async #failed(error: AgentError, intent: Intent): Promise<RenewalFailed> {
+    const { time, log, random } = this.#ports;
+    const fault = faultOf(error, this.lastError, time.view().nowMs);
+    this.lastError = fault;
+    const [askedMs, permanent] = [retryAfterOf(error), needsOperator(error)];
+    const { notAfter } = this.#inForce().leaf.summary;
+    const retryMs = leastWaitMs(askedMs, permanent, random.draw());
+    if (isTold(fault.times)) {
+      const lost = error instanceof IssuerError && error.lostAnswer;
+      const told = {
+        ...{ intent: intent.id, code: fault.code, cause: fault.reason, reason: fault.words },
+        ...{ fix: fault.fix, attempt: intent.attempts, not_after: formatMoment(notAfter) },
+      };
+      log.emit("renewal.failed", { ...told, lost_answer: lost ? true : undefined });
+      if (permanent) log.emit("renewal.stuck", told);
+    }
+    if (isAgentError(error, "ERR_CERT_REFUSED")) await this.#forgetBadKey(intent);
+    return new RenewalFailed(error, fault, retryMs);
+  }
+
+  /** @throws AgentError `ERR_IDENTITY_NONE`: there is nothing that could be renewed. */
+  #inForce(): Snapshot {
+    const { snapshot, absent } = this.#ports.source;
+    if (snapshot === undefined) throw new AgentError("ERR_IDENTITY_NONE", absent ?? "");
+    return snapshot;
+  }
+
+  #own(): OwnIdentityForIssuer {
+    const { key, material } = this.#inForce();
+    return { key, chainPem: material.chainPem };
+  }
+
+  /** Whether somebody gave the device another identity since the intent was made. */
+  #isObsolete(intent: Intent): boolean {
+    const { store } = this.#ports;
+    if (this.#alreadyInForce(intent) !== undefined) return false;
+    const { current } = store;
+    if (current === undefined || current.number < intent.generation) return false;
+    if (current.origin === "trust" || current.origin === "renewal") return false;
+    return current.createdAt >= intent.createdAt;
+  }
+
+  /** An attempt before this one came that far and could not say so. */
+  #alreadyInForce(intent: Intent): Renewed | undefined {
+    const { store, source } = this.#ports;
+    const pending = store.pendingKeys().get(keyName(intent));
+    const { current } = store;
+    const { leaf } = source;
+    if (pending === undefined || current === undefined || leaf === undefined) return undefined;
+    if (current.key.spkiSha256 !== pending.spkiSha256) return undefined;
+    return { generation: current.number, leaf };
+  }
+
+  /** The key of an attempt before, unless its generation has failed. */
+  #usableKey(intent: Intent) {
+    const { store } = this.#ports;
+    const pending = store.pendingKeys().get(keyName(intent));
+    return this.#isBad(pending?.spkiSha256) ? undefined : pending;
+  }
+
+  #isBad(spkiSha256: string | undefined): boolean {
+    return this.#ports.store
+      .history()
+      .some(({ key, mark }) => mark === "bad" && key.spkiSha256 === spkiSha256);
+  }
+
+  async #forgetBadKey(intent: Intent): Promise<void> {
+    const pending = this.#ports.store.pendingKeys().get(keyName(intent));
+    if (pending !== undefined && this.#isBad(pending.spkiSha256)) await this.#dropKey(intent);
+  }
+
+  /** A key that stays costs space only: the next start clears it away. */
+  async #dropKey(intent: Intent): Promise<void> {
+    const { store, log } = this.#ports;
+    try {
+      await store.dropKey(keyName(intent));
+    } catch (error) {
+      if (!isAgentError(error)) throw error;
+      log.emit("renewal.key.left", { intent: intent.id, reason: error.message });
+    }
+  }
+}
+
+interface Renewed {
+  readonly generation: number;
+  readonly leaf: Certificate;
+}
+
+export function keyName({ id }: Pick<Intent, "id">): string {
+  return `${KEY_PREFIX}${id}`;
+}
+
+/** The first, second, fourth, eighth, ...: a log is a flash write, too. */
+function isTold(times: number): boolean {
+  return times <= 1 || (times & (times - 1)) === 0;
+}
+
+/** RSA keys are taken over and not made. */
+function creatable(algorithm: KeyAlgorithm): CreatableAlgorithm {
+  return algorithm === "rsa" ? "ecdsa-p256" : algorithm;
+}

@@ -39,6 +39,11 @@ export interface Issued {
   /** What the device shall trust from now on, when this answer says so (at enrolment); else unchanged. */
   readonly trustBundlePem?: string | undefined;
   /**
+   * The pinned or learned root that the chain ends in, PEM. One that the trust bundle in force lacks has to
+   * be added with the chain: the authority has moved to its next root.
+   */
+  readonly rootPem: string;
+  /**
    * The authority has made it just now, in answer to us, and chose its `notBefore` itself: that moment may
    * raise the time floor (`TimeClaim` with source `certificate`, `answersUs: true`). `false` for what came
    * by file, which may be old.

@@ -24,6 +24,8 @@ import { pemOf } from "./key-export.ts";
 export interface CertificateRequest {
   /** May be empty when there are alternative names. */
   readonly commonName: string;
+  /** The whole subject name (DER), in place of one that holds `commonName` alone: of a certificate in hand. */
+  readonly subjectDer?: Uint8Array | undefined;
   readonly sans: SubjectAlternativeNames;
 }
 
@@ -68,10 +70,9 @@ export async function createCertificateRequest(
       `the common name is longer than ${MAX_COMMON_NAME} characters or has control characters`,
     );
   }
-  const subject =
-    commonName === ""
-      ? sequence()
-      : sequence(setOf(sequence(oid(OID.commonName), utf8String(commonName))));
+  const common =
+    commonName === "" ? [] : [setOf(sequence(oid(OID.commonName), utf8String(commonName)))];
+  const subject = request.subjectDer ?? sequence(...common);
   const requestInfo = sequence(
     integer(0),
     subject,

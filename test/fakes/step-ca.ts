@@ -1,6 +1,7 @@
 /**
  * A real step-ca (`scripts/peers` builds it) on loopback: root and intermediate of its own, one JWK
- * provisioner, a CRL that is made anew on each revocation.
+ * provisioner, a CRL that is made anew on each revocation. Both authorities are an hour old: step-ca judges
+ * an expired chain by the minute before its end.
  */
 import { generateKeyPairSync, type KeyObject, randomUUID, sign } from "node:crypto";
 import { once } from "node:events";
@@ -30,6 +31,46 @@ export interface StepCa extends AsyncDisposable {
   revoke(leaf: Issued): Promise<void>;
   /** Stops it, forgets what it has issued and revoked, and starts it again with the same keys. */
   wipe(): Promise<void>;
+  /** A one-time token; `claims` are added, `undefined` takes one out. */
+  token(sub: string, sans: readonly string[], claims?: Readonly<Record<string, unknown>>): string;
+  /** Starts it again with the same state, and `change` from then on. */
+  restart(change?: Partial<StepCaSettings>): Promise<void>;
+  stop(): Promise<void>;
+  start(): Promise<void>;
+  /** It keeps its port open and answers nothing, until `resume`. */
+  pause(): void;
+  resume(): void;
+  /** Waits for a line of its log. */
+  logged(pattern: RegExp): Promise<void>;
+}
+
+export interface StepCaSettings {
+  /** Claims of the provisioner: `allowRenewalAfterExpiry`, `defaultTLSCertDuration`, ... */
+  readonly claims: Readonly<Record<string, unknown>>;
+  /** Name of the only provisioner; another one than before means that the old is gone. */
+  readonly provisioner: string;
+  /** Acceptable roots; the first is in force. */
+  readonly roots: readonly Authority[];
+  readonly intermediate: Authority;
+  /** Goes with its chain: a cross-signed root. */
+  readonly cross: readonly Authority[];
+}
+
+const HOUR_MS = 3_600_000;
+
+/** Root and intermediate, an hour old; roots have no path length, so that they may be cross-signed. */
+export async function stepAuthorities(
+  name: string,
+): Promise<{ readonly root: Authority; readonly intermediate: Authority }> {
+  const nowMs = Date.now();
+  const shared = { days: 30, nowMs, random: systemRandom, notBefore: nowMs - HOUR_MS };
+  const root = await createAuthority({ ...shared, cn: `${name} Root` });
+  const intermediate = await createAuthority({
+    ...shared,
+    cn: `${name} Intermediate`,
+    parent: root,
+  });
+  return { root, intermediate };
 }
 
 async function freePort(): Promise<number> {
@@ -42,23 +83,40 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-export async function startStepCa(): Promise<StepCa> {
+export async function startStepCa(options: Partial<StepCaSettings> = {}): Promise<StepCa> {
   if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing: run scripts/peers`);
   const directory = await mkdtemp(join(tmpdir(), "microedge-step-ca-"));
-  const shared = { days: 30, nowMs: Date.now(), random: systemRandom };
-  const root = await createAuthority({ ...shared, cn: "Step Root" });
-  const intermediate = await createAuthority({ ...shared, cn: "Step Intermediate", parent: root });
+  const { root, intermediate } = await stepAuthorities("Step");
+  let settings: StepCaSettings = {
+    claims: {},
+    provisioner: "factory",
+    roots: [root],
+    intermediate,
+    cross: [],
+    ...options,
+  };
   const provisioner = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const [port, plainPort] = [await freePort(), await freePort()];
   const crlUrl = `http://127.0.0.1:${plainPort}/1.0/crl`;
   const path = (name: string): string => join(directory, name);
-  await writeFile(path("root.crt"), root.certificatePem);
-  await writeFile(path("intermediate.crt"), intermediate.certificatePem);
-  await writeFile(path("intermediate.key"), intermediate.keyPem, { mode: 0o600 });
   const template = `{"subject": {{ toJson .Subject }}, "sans": {{ toJson .SANs }}, "keyUsage": ["digitalSignature"],
     "extKeyUsage": ["serverAuth", "clientAuth"], "crlDistributionPoints": ["${crlUrl}"]}`;
-  const config = {
-    root: path("root.crt"),
+  const configure = async (): Promise<void> => {
+    const { roots, intermediate: issuer, cross, claims, provisioner: name } = settings;
+    for (const [index, each] of roots.entries()) {
+      await writeFile(path(`root-${index}.crt`), each.certificatePem);
+    }
+    const bundle = [issuer, ...cross].map(({ certificatePem }) => certificatePem).join("");
+    await writeFile(path("intermediate.crt"), bundle);
+    await writeFile(path("intermediate.key"), issuer.keyPem, { mode: 0o600 });
+    await writeFile(path("ca.json"), JSON.stringify(configOf(roots, claims, name)));
+  };
+  const configOf = (
+    roots: readonly Authority[],
+    claims: StepCaSettings["claims"],
+    name: string,
+  ) => ({
+    root: roots.map((_, index) => path(`root-${index}.crt`)),
     crt: path("intermediate.crt"),
     key: path("intermediate.key"),
     address: `127.0.0.1:${port}`,
@@ -71,7 +129,8 @@ export async function startStepCa(): Promise<StepCa> {
       provisioners: [
         {
           type: "JWK",
-          name: "factory",
+          name,
+          claims,
           key: {
             ...provisioner.publicKey.export({ format: "jwk" }),
             kid: "factory",
@@ -82,10 +141,10 @@ export async function startStepCa(): Promise<StepCa> {
         },
       ],
     },
-  };
-  await writeFile(path("ca.json"), JSON.stringify(config));
+  });
   const start = async (): Promise<Child> => {
     await mkdir(path("db"), { recursive: true });
+    await configure();
     const child = new Child([PROGRAM, path("ca.json")]);
     await child.waitFor("Serving HTTPS", (line) => /Serving HTTPS/.exec(line)?.[0]);
     return child;
@@ -116,15 +175,21 @@ export async function startStepCa(): Promise<StepCa> {
     asked.end(JSON.stringify(body));
     return JSON.parse(await promise) as Record<string, unknown>;
   };
-  const token = (audience: string, sub: string, sans: readonly string[]): string =>
+  const token = (
+    audience: string,
+    sub: string,
+    sans: readonly string[],
+    claims: Readonly<Record<string, unknown>> = {},
+  ): string =>
     signToken(provisioner.privateKey, {
       aud: `https://127.0.0.1${audience}`,
-      iss: "factory",
+      iss: settings.provisioner,
       sub,
       sans,
       jti: randomUUID(),
       iat: Math.floor(Date.now() / 1000),
       exp: Math.floor(Date.now() / 1000) + 300,
+      ...claims,
     });
   let child = await start();
   return {
@@ -172,7 +237,25 @@ export async function startStepCa(): Promise<StepCa> {
       await rm(path("db"), { recursive: true, force: true });
       child = await start();
     },
+    token: (sub, sans, claims) => token("/1.0/sign", sub, sans, claims),
+    async restart(change = {}) {
+      settings = { ...settings, ...change };
+      await child.stop();
+      child = await start();
+    },
+    async stop() {
+      await child.stop();
+    },
+    async start() {
+      child = await start();
+    },
+    pause: () => child.signal("SIGSTOP"),
+    resume: () => child.signal("SIGCONT"),
+    async logged(pattern) {
+      await child.waitFor(String(pattern), (line) => pattern.exec(line)?.[0]);
+    },
     async [Symbol.asyncDispose]() {
+      child.signal("SIGCONT");
       await child.stop();
       await rm(directory, { recursive: true, force: true });
     },

@@ -151,6 +151,11 @@ export const IDENTITY_ERRORS = {
     retry: false,
     hint: "a newer microedge wrote the queue; install that version again, or reset the store",
   },
+  ERR_QUEUE_ATTEMPT_TIMEOUT: {
+    status: 504,
+    retry: true,
+    hint: "the other side did not answer in time; the attempt is made again by itself",
+  },
   ERR_QUEUE_CLOSED: { status: 503, retry: true, hint: "the agent is stopping; try again" },
   // trusted time
   ERR_TIME_STATEMENT: {

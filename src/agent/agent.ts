@@ -20,7 +20,7 @@ import type { AgentState, ReloadView, StatusView } from "../sidecar/admin-operat
 import { assertBundles } from "./access-bundles.ts";
 import type { AgentPorts } from "./agent-ports.ts";
 import type { LoadedConfig } from "./config.ts";
-import { type DeviceTime, openDeviceTime } from "./device-time.ts";
+import { clockView, type DeviceTime, openDeviceTime } from "./device-time.ts";
 import { watchExpiry } from "./expiry.ts";
 import { buildInbound, type Inbound } from "./inbound.ts";
 import { NoStore } from "./no-store.ts";
@@ -220,7 +220,6 @@ export class Agent implements AsyncDisposable {
   status(): StatusView {
     const { clock, pid, version } = this.#ports;
     const { inbound, outbound, identity, revocation, modules, time, expiry } = this.#rooms;
-    const { floorSource, timeService } = time.trusted;
     const { config, warnings } = this.#reloader.loaded;
     const { listener, server } = inbound;
     const client = outbound.client.status;
@@ -238,7 +237,7 @@ export class Agent implements AsyncDisposable {
       tls: status.tlsView(config, material, clock.now()),
       identity: identity?.view(),
       revocation: revocation?.view(),
-      time: { ...time.trusted.view(), floorSource, timeService },
+      time: clockView(time),
       expiry: expiry?.look().slice(0, MAX_EXPIRY),
       connections: listener.open,
       counters: status.countersView(

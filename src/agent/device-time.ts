@@ -9,6 +9,7 @@ import { JumpWatch } from "../identity/time/jump-watch.ts";
 import { parseFleetKey } from "../identity/time/time-statement.ts";
 import { openTrustedTime, type TrustedTime } from "../identity/time/trusted-time.ts";
 import { parseTrustBundle } from "../identity/trust-bundle.ts";
+import type { ClockView } from "../sidecar/admin-operations.ts";
 import type { StatePorts } from "./agent-ports.ts";
 import type { AgentConfig } from "./config.ts";
 
@@ -59,6 +60,12 @@ export async function openDeviceTime(options: DeviceTimeOptions): Promise<Device
       await trusted[Symbol.asyncDispose]();
     },
   };
+}
+
+/** As `status` and `doctor` show it. */
+export function clockView({ trusted }: DeviceTime): ClockView {
+  const { floorSource, timeService } = trusted;
+  return { ...trusted.view(), floorSource, timeService };
 }
 
 /** When the last authority that we trust ends, Unix ms: no honest floor lies beyond. */

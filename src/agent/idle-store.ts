@@ -7,15 +7,17 @@ import type { Destruction, SealingKeySource } from "../identity/keys/sealing-key
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
 import type { TlsMaterialSource } from "../identity/tls-material.ts";
 import { CandidateRefused } from "../rotation/candidate-refused.ts";
+import type { ClockView } from "../sidecar/admin-operations.ts";
 import type {
   CertificateOperations,
   CertificateView,
+  IdentityView,
   ImportRequest,
   InstallView,
 } from "../sidecar/certificate-operations.ts";
 import type { StatePorts } from "./agent-ports.ts";
 import type { AgentConfig } from "./config.ts";
-import { openDeviceTime } from "./device-time.ts";
+import { clockView, type DeviceTime, openDeviceTime } from "./device-time.ts";
 import { openStore } from "./open-store.ts";
 import { sealingKeyOf } from "./sealing.ts";
 import { openStoreIdentity, type StoreIdentity } from "./store-identity.ts";
@@ -63,6 +65,7 @@ export class IdleStore implements AsyncDisposable {
   readonly #ports: StatePorts;
   readonly #open = new AsyncDisposableStack();
   #identity: Promise<StoreIdentity> | undefined;
+  #time: Promise<DeviceTime> | undefined;
 
   /** Use {@link openIdleStore}. */
   constructor(
@@ -96,6 +99,26 @@ export class IdleStore implements AsyncDisposable {
     return (await this.#opened()).source;
   }
 
+  /** What `status` of an agent would say of it. @throws As {@link certificates}. */
+  async view(): Promise<IdentityView> {
+    return (await this.#opened()).view();
+  }
+
+  /** What is known of the time, with the floor that the store keeps. */
+  async clock(): Promise<ClockView> {
+    return clockView(await this.#openTime());
+  }
+
+  #openTime(): Promise<DeviceTime> {
+    const begin = async (): Promise<DeviceTime> => {
+      const options = { ports: this.#ports, log: SILENT, store: this.#store };
+      const { time: config } = this.#config;
+      return this.#open.use(await openDeviceTime({ ...options, config, device: () => undefined }));
+    };
+    this.#time ??= begin();
+    return this.#time;
+  }
+
   #opened(): Promise<StoreIdentity> {
     this.#identity ??= this.#openIdentity();
     return this.#identity;
@@ -103,9 +126,7 @@ export class IdleStore implements AsyncDisposable {
 
   async #openIdentity(): Promise<StoreIdentity> {
     const options = { ports: this.#ports, log: SILENT, store: this.#store };
-    const time = this.#open.use(
-      await openDeviceTime({ ...options, config: this.#config.time, device: () => undefined }),
-    );
+    const time = await this.#openTime();
     const identity = await openStoreIdentity(
       {
         ...options,

@@ -104,3 +104,47 @@ test("a certificate of another authority is no peer, by the store's trust bundle
     await stranger.stop();
   }
 });
+
+interface Checked {
+  readonly checks: readonly { readonly id: string; readonly result: string; reason: string }[];
+}
+
+suite("doctor, with a certificate store", () => {
+  const reasons = async (config: string, ...args: readonly string[]) => {
+    const { stdout } = await run([BUNDLE, "doctor", "--json", "--config", config, ...args]);
+    const { checks } = JSON.parse(stdout) as Checked;
+    return new Map(checks.map(({ id, result, reason }) => [id, `${result}: ${reason}`]));
+  };
+
+  test("judges a stopped agent's, and finds only that it does not run", async () => {
+    const found = await reasons(device.configPath);
+    const failed = [...found].filter(([, words]) => words.startsWith("fail"));
+    assert.deepEqual(
+      failed.map(([id]) => id),
+      ["agent.alive"],
+    );
+    assert.match(String(found.get("cert.key-match")), /^ok: it does; ecdsa-p256, sealed in/);
+    assert.match(String(found.get("identity.state")), /^warn: UNPROVEN: /);
+    assert.match(String(found.get("store.reserve")), /^ok: /);
+  });
+
+  test("judges a running agent's, through the agent", async () => {
+    await using other = await startAgent({ inStore: true });
+    const found = await reasons(other.configPath);
+    const failed = [...found].filter(([, words]) => words.startsWith("fail"));
+    assert.deepEqual(failed, []);
+    assert.match(String(found.get("tls.files")), /^ok: generation 1 of /);
+    assert.match(String(found.get("cert.chain")), /^ok: up to "CN=Test CA"/);
+    assert.match(String(found.get("listener.reachable")), /^ok: .* over mutual TLS/);
+  });
+
+  test("names an empty store, and what to type", async () => {
+    const config = await peer.site.write(
+      "empty.toml",
+      '[store]\ndir = "empty-store"\n[control]\nsocket = "empty.sock"\n',
+    );
+    const found = await reasons(config);
+    assert.match(String(found.get("tls.files")), /^fail: the certificate store is empty/);
+    assert.match(String(found.get("cert.dates")), /^skipped: /);
+  });
+});

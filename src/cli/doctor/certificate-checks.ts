@@ -3,11 +3,13 @@
  */
 import { createPrivateKey } from "node:crypto";
 import { explainChain } from "../../identity/chain-explanation.ts";
+import { spkiSha256 } from "../../identity/keys/sealed-key-provider.ts";
 import { namesHost } from "../../identity/name-match.ts";
 import { findProblems } from "../../identity/peer-checks.ts";
 import { formatMoment, formatSpan } from "../../identity/span-words.ts";
 import { dateState } from "../../identity/time/expiry-level.ts";
 import type { Certificate } from "../../identity/x509/certificate.ts";
+import type { IdentityView, KeyView } from "../../sidecar/certificate-operations.ts";
 import { type Check, fail, type Outcome, ok, skipped, warn } from "./check.ts";
 import { type Fact, type Facts, type FileFact, isMissing, type PathFact } from "./facts.ts";
 
@@ -17,12 +19,15 @@ const WILDCARDS: ReadonlySet<string> = new Set(["", "0.0.0.0", "::"]);
 const RENEW =
   "issue a new certificate and replace the files; the agent takes them without a restart";
 
+const IMPORT = "import one: `microedge cert import --cert FILE --key FILE --ca FILE`";
+
 export const CERTIFICATE_CHECKS: readonly Check[] = [
   {
     id: "tls.files",
     title: "certificate, key and trust bundle can be read",
     needs: ["config.valid"],
-    judge({ config, cert, key, trustFile }) {
+    judge({ config, cert, key, trustFile, identity }) {
+      if (!isMissing(config) && config.config.store.dir !== undefined) return judgeStored(identity);
       if (!isMissing(config) && config.config.tlsFiles === undefined) {
         return skipped("rpc.insecure_plaintext: no TLS files");
       }
@@ -38,15 +43,23 @@ export const CERTIFICATE_CHECKS: readonly Check[] = [
     id: "tls.permissions",
     title: "nobody else can read the key or write the files",
     needs: ["tls.files"],
-    judge: (facts) => judgePermissions(facts) ?? judgeServiceAccess(facts),
+    judge(facts) {
+      if (inStore(facts)) return skipped("no files; see store.permissions");
+      return judgePermissions(facts) ?? judgeServiceAccess(facts);
+    },
   },
   {
     id: "cert.readable",
-    title: "the certificate file holds certificates",
+    title: "the device has a certificate that can be read",
     needs: ["tls.files"],
-    judge({ chain }) {
-      if (isMissing(chain))
-        return fail(chain.missing, "replace tls.cert by the PEM chain, leaf first");
+    judge(facts) {
+      const { chain } = facts;
+      if (isMissing(chain)) {
+        return fail(
+          chain.missing,
+          inStore(facts) ? IMPORT : "replace tls.cert by the PEM chain, leaf first",
+        );
+      }
       return ok(chain.map(({ summary }) => summary.subject).join(", issued by "));
     },
   },
@@ -54,20 +67,25 @@ export const CERTIFICATE_CHECKS: readonly Check[] = [
     id: "trust.bundle",
     title: "the trust bundle holds authorities in date",
     needs: ["tls.files"],
-    judge({ bundle, nowMs }) {
-      if (isMissing(bundle))
-        return fail(bundle.missing, "replace tls.ca by the PEM of the authorities");
+    judge(facts) {
+      const { bundle, nowMs } = facts;
+      const [stored, replace] = [inStore(facts), "`microedge cert trust --replace FILE`"];
+      if (isMissing(bundle)) {
+        const words = "replace tls.ca by the PEM of the authorities";
+        return fail(bundle.missing, stored ? IMPORT : words);
+      }
       const plain = bundle.filter(({ ca }) => !ca).map(({ summary }) => summary.subject);
       const dead = bundle.filter(({ summary }) => nowMs > summary.notAfter);
       if (dead.length === bundle.length) {
-        return fail("every authority has expired", "put the present authorities into tls.ca");
+        const words = "put the present authorities into tls.ca";
+        return fail("every authority has expired", stored ? replace : words);
       }
       if (dead.length > 0 || plain.length > 0) {
         const parts = [
           ...dead.map(({ summary }) => `"${summary.subject}" has expired`),
           ...plain.map((subject) => `"${subject}" is not an authority's certificate`),
         ];
-        return warn(parts.join("; "), "remove it from tls.ca");
+        return warn(parts.join("; "), stored ? `${replace}, without it` : "remove it from tls.ca");
       }
       return ok(bundle.map(({ summary }) => summary.subject).join("; "));
     },
@@ -76,24 +94,30 @@ export const CERTIFICATE_CHECKS: readonly Check[] = [
     id: "cert.dates",
     title: "the certificate is in date for a while",
     needs: ["cert.readable"],
-    judge({ chain, nowMs }) {
+    judge(facts) {
+      const { chain, nowMs } = facts;
       if (isMissing(chain)) return skipped(chain.missing);
       // The chain ends with the first of its certificates that ends.
       const first = chain.toSorted((a, b) => a.summary.notAfter - b.summary.notAfter)[0];
-      return first === undefined ? skipped("no certificate") : judgeDates(first, nowMs);
+      return first === undefined
+        ? skipped("no certificate")
+        : judgeDates(first, nowMs, inStore(facts) ? IMPORT : RENEW);
     },
   },
   {
     id: "cert.key-match",
     title: "the key belongs to the certificate",
     needs: ["cert.readable"],
-    judge: ({ chain, key }) => judgeKey(chain, key),
+    judge: (facts) =>
+      inStore(facts) ? judgeStoredKey(facts.chain, facts.ownKey) : judgeKey(facts.chain, facts.key),
   },
   {
     id: "cert.chain",
     title: "the chain is complete and in order",
     needs: ["cert.readable", "trust.bundle"],
-    judge({ chain, bundle, nowMs }) {
+    judge(facts) {
+      const { chain, bundle, nowMs } = facts;
+      const place = inStore(facts) ? "the store's chain" : "tls.cert";
       if (isMissing(chain) || isMissing(bundle)) return skipped("no certificate");
       const [leaf, ...above] = chain;
       if (leaf === undefined) return skipped("no certificate");
@@ -101,7 +125,7 @@ export const CERTIFICATE_CHECKS: readonly Check[] = [
         const issuer = chain[at + 1];
         if (issuer !== undefined && !child.x509.checkIssued(issuer.x509)) {
           return fail(
-            `certificate ${at + 2} of tls.cert ("${issuer.summary.subject}") did not issue certificate ${at + 1} ("${child.summary.subject}")`,
+            `certificate ${at + 2} of ${place} ("${issuer.summary.subject}") did not issue certificate ${at + 1} ("${child.summary.subject}")`,
             "order them leaf first, each followed by its issuer",
           );
         }
@@ -114,7 +138,9 @@ export const CERTIFICATE_CHECKS: readonly Check[] = [
       return fail(
         `the certificate ${problem.words}: peers with the same trust bundle will refuse it`,
         above.length === 0 && !leaf.selfSigned
-          ? `append the issuer's certificate to tls.cert, after the leaf, if it is an intermediate; else ${problem.fix}`
+          ? inStore(facts)
+            ? `import it again with its intermediate: \`microedge cert import --cert\` takes several files; else ${problem.fix}`
+            : `append the issuer's certificate to tls.cert, after the leaf, if it is an intermediate; else ${problem.fix}`
           : problem.fix,
       );
     },
@@ -161,6 +187,40 @@ export const CERTIFICATE_CHECKS: readonly Check[] = [
     },
   },
 ];
+
+/** Whether the certificate is judged that lies in the store, not in `[tls]` files. */
+function inStore({ config }: Facts): boolean {
+  return !isMissing(config) && config.config.store.dir !== undefined;
+}
+
+function judgeStored(identity: Fact<IdentityView>): Outcome {
+  if (isMissing(identity)) {
+    return fail(
+      `the certificate store can't be used: ${identity.missing}`,
+      "see store.usable, and `microedge cert show`",
+    );
+  }
+  const { generation = 0, store } = identity;
+  if (identity.source === "files") {
+    return fail(
+      "the running agent has another configuration: it uses [tls] files",
+      "restart the agent, so that it uses the store",
+    );
+  }
+  if (generation === 0) return fail("the certificate store is empty", IMPORT);
+  return ok(`generation ${generation} of ${store?.dir ?? "the store"}`);
+}
+
+function judgeStoredKey(chain: Fact<readonly Certificate[]>, key: Fact<KeyView>): Outcome {
+  const leaf = isMissing(chain) ? undefined : chain[0];
+  if (leaf === undefined || isMissing(key)) return skipped("no certificate or no key");
+  return spkiSha256(leaf.publicKey) === key.spkiSha256
+    ? ok(`it does; ${key.algorithm}, ${key.location}`)
+    : fail(
+        `the key of the store is not the key of "${leaf.summary.subject}"`,
+        "report this as a bug in microedge; import certificate and key again",
+      );
+}
 
 function judgePermissions({ cert, key, trustFile, uid }: Facts): Outcome | undefined {
   if (isMissing(key) || isMissing(cert) || isMissing(trustFile)) return skipped("no files");
@@ -211,7 +271,7 @@ function mayRead({ kind, mode, uid }: PathFact, reader: number): boolean {
   return ((uid === reader ? mode >> 6 : mode | (mode >> 3)) & need) !== 0;
 }
 
-function judgeDates({ summary }: Certificate, nowMs: number): Outcome {
+function judgeDates({ summary }: Certificate, nowMs: number, renew: string): Outcome {
   const left = summary.notAfter - nowMs;
   const end = formatMoment(summary.notAfter);
   switch (dateState(summary, nowMs)) {
@@ -221,11 +281,11 @@ function judgeDates({ summary }: Certificate, nowMs: number): Outcome {
         "check the clock of this machine; if it is right, issue the certificate again",
       );
     case "expired":
-      return fail(`"${summary.subject}" expired ${formatSpan(-left)} ago (${end})`, RENEW);
+      return fail(`"${summary.subject}" expired ${formatSpan(-left)} ago (${end})`, renew);
     case "critical":
-      return fail(`CRITICAL: "${summary.subject}" ends in ${formatSpan(left)} (${end})`, RENEW);
+      return fail(`CRITICAL: "${summary.subject}" ends in ${formatSpan(left)} (${end})`, renew);
     case "warn":
-      return warn(`WARNING: "${summary.subject}" ends in ${formatSpan(left)} (${end})`, RENEW);
+      return warn(`WARNING: "${summary.subject}" ends in ${formatSpan(left)} (${end})`, renew);
     default:
       return ok(`until ${end}, ${formatSpan(left)} from now`);
   }

@@ -7,11 +7,15 @@ import { CERTIFICATE_CHECKS } from "./certificate-checks.ts";
 import type { Check } from "./check.ts";
 import { CONFIGURATION_CHECKS } from "./configuration-checks.ts";
 import { MEMORY_CHECKS } from "./memory-checks.ts";
+import { STORE_CHECKS } from "./store-checks.ts";
+import { TIME_CHECKS } from "./time-checks.ts";
 
 export const CHECKS: readonly Check[] = [
   ...CONFIGURATION_CHECKS,
+  ...STORE_CHECKS,
   ...CERTIFICATE_CHECKS,
   ...ACCESS_CHECKS,
   ...AGENT_CHECKS,
+  ...TIME_CHECKS,
   ...MEMORY_CHECKS,
 ];

@@ -7,7 +7,8 @@ import type { Target } from "../../guard/policy.ts";
 import type { ReadAhead } from "../../host/read-ahead.ts";
 import type { TrustBundle } from "../../identity/trust-bundle.ts";
 import type { Certificate } from "../../identity/x509/certificate.ts";
-import type { StatusView } from "../../sidecar/admin-operations.ts";
+import type { ClockView, StatusView } from "../../sidecar/admin-operations.ts";
+import type { IdentityView, KeyView } from "../../sidecar/certificate-operations.ts";
 
 export interface Missing {
   readonly missing: string;
@@ -43,6 +44,14 @@ export interface HandshakeFact {
   readonly fix: string | undefined;
 }
 
+/** Where the key comes from that seals the others. */
+export interface SealingFact {
+  /** `device-file`, `tpm2`, ... */
+  readonly kind: string;
+  /** In words, never with the key. */
+  readonly description: string;
+}
+
 export interface Facts {
   /** Wall clock, Unix milliseconds. */
   readonly nowMs: number;
@@ -63,6 +72,15 @@ export interface Facts {
   /** Leaf first. */
   readonly chain: Fact<readonly Certificate[]>;
   readonly bundle: Fact<TrustBundle>;
+  /** Of the running agent, else of the store. */
+  readonly identity: Fact<IdentityView>;
+  /** Of the store. */
+  readonly ownKey: Fact<KeyView>;
+  /** What seals the keys of the store. */
+  readonly sealing: Fact<SealingFact>;
+  readonly storeDirectory: Fact<PathFact>;
+  /** What is known of the time. */
+  readonly clock: Fact<ClockView>;
   readonly socketDirectory: Fact<PathFact>;
   readonly socket: Fact<PathFact>;
   readonly handlers: readonly { readonly module: string; readonly file: Fact<PathFact> }[];

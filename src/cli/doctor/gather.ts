@@ -5,7 +5,6 @@ import { lstat, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type LoadedConfig, SYSTEM_CONFIG_PATH } from "../../agent/config.ts";
 import { BUILD } from "../../base/build.ts";
-import { type AgentError, errorText, isAgentError } from "../../base/errors.ts";
 import { systemFiles } from "../../host/files.ts";
 import { readAheadOf } from "../../host/read-ahead.ts";
 import { readTextFile } from "../../host/text-file.ts";
@@ -14,11 +13,12 @@ import { parseTrustBundle } from "../../identity/trust-bundle.ts";
 import { parseCertificate } from "../../identity/x509/certificate.ts";
 import { AdminClient } from "../../sidecar/admin-client.ts";
 import { loadConfiguration } from "../configuration.ts";
-import { describe } from "../report.ts";
 import type { Terminal } from "../terminal.ts";
+import { attempt, attemptWith, pathFact } from "./attempt.ts";
 import { type Fact, type Facts, type FileFact, isMissing, type PathFact } from "./facts.ts";
 import { gatherDomainFaults, gatherServed } from "./gather-access.ts";
 import { gatherHandshake } from "./gather-handshake.ts";
+import { gatherIdentity } from "./gather-identity.ts";
 
 /** More than any certificate file needs, in bytes. */
 const MAX_FILE_BYTES = 1024 * 1024;
@@ -37,7 +37,14 @@ export async function gatherFacts(
       new AdminClient(config.controlSocketPath, config.file).status(signal),
     ),
   );
-  const chain = await attemptWith(cert, ({ text }) => parseChain(text));
+  const { pem, ...identity } = await gatherIdentity(terminal, loaded, agent);
+  const inStore = !isMissing(loaded) && loaded.config.store.dir !== undefined;
+  const chain = inStore
+    ? await attemptWith(pem, (own) => parseChain(own.chain))
+    : await attemptWith(cert, ({ text }) => parseChain(text));
+  const bundle = inStore
+    ? await attemptWith(pem, (own) => parseTrustBundle(own.trustBundle))
+    : await attemptWith(trustFile, ({ text }) => parseTrustBundle(text));
   return {
     nowMs: terminal.clock.now(),
     builtAt: Date.parse(BUILD.date),
@@ -49,7 +56,8 @@ export async function gatherFacts(
     keyDirectory: await attemptWith(key, ({ path }) => pathFact(dirname(path), stat)),
     trustFile,
     chain,
-    bundle: await attemptWith(trustFile, ({ text }) => parseTrustBundle(text)),
+    bundle,
+    ...identity,
     socket,
     socketDirectory,
     handlers: await handlersOf(loaded),
@@ -133,18 +141,6 @@ async function handlersOf(loaded: Fact<LoadedConfig>): Promise<Facts["handlers"]
   );
 }
 
-async function pathFact(path: string, look: typeof stat): Promise<PathFact> {
-  const found = await look(path);
-  const kind = found.isFile()
-    ? "file"
-    : found.isDirectory()
-      ? "directory"
-      : found.isSocket()
-        ? "socket"
-        : "other";
-  return { path, kind, mode: found.mode & 0o7777, uid: found.uid };
-}
-
 /** Runs `ask` with a signal that aborts after `limitMs`. */
 async function within<T>(
   terminal: Terminal,
@@ -160,28 +156,4 @@ async function within<T>(
   } finally {
     timer.cancel();
   }
-}
-
-async function attempt<T extends object>(look: () => Fact<T> | Promise<Fact<T>>): Promise<Fact<T>> {
-  try {
-    return await look();
-  } catch (thrown) {
-    const code = (thrown as NodeJS.ErrnoException | undefined)?.code;
-    return { missing: isAgentError(thrown) ? reasonOf(thrown) : errorText(thrown), code };
-  }
-}
-
-/** With the first problem of a configuration: for most people it is the only one. */
-function reasonOf(error: AgentError): string {
-  const { message, problems = [] } = describe(error);
-  const [first] = problems;
-  if (first === undefined) return message;
-  return `${message}: ${first.line === undefined ? "" : `line ${first.line}: `}${first.key} ${first.message}`;
-}
-
-async function attemptWith<S extends object, T extends object>(
-  from: Fact<S>,
-  look: (value: S) => Fact<T> | Promise<Fact<T>>,
-): Promise<Fact<T>> {
-  return isMissing(from) ? { missing: from.missing, code: from.code } : attempt(() => look(from));
 }

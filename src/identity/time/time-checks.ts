@@ -41,7 +41,7 @@ export function judgeExpiries(readings: readonly ExpiryReading[]): TimeFinding {
   const fix = worst.fix ?? "";
   switch (worst.level) {
     case "good":
-      return { result: "ok", reason: `the first to end is ${worst.words}` };
+      return { result: "ok", reason: `the first to end: ${worst.words}` };
     case "unclear":
     case "warn":
       return { result: "warn", reason, fix };

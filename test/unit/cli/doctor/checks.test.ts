@@ -4,15 +4,59 @@ import { parseConfig } from "#src/agent/config.ts";
 import { type CheckResult, runChecks } from "#src/cli/doctor/check.ts";
 import { CHECKS } from "#src/cli/doctor/checks.ts";
 import type { Facts, FileFact, Missing, PathFact } from "#src/cli/doctor/facts.ts";
+import { spkiSha256 } from "#src/identity/keys/sealed-key-provider.ts";
 import { parseTrustBundle } from "#src/identity/trust-bundle.ts";
+import type { Certificate } from "#src/identity/x509/certificate.ts";
 import { parseCertificate } from "#src/identity/x509/certificate.ts";
 import type { Issued } from "#src/identity/x509/issue.ts";
+import type { ClockView } from "#src/sidecar/admin-operations.ts";
+import type { IdentityView, StoreView } from "#src/sidecar/certificate-operations.ts";
+import type { CrlView, RevocationView } from "#src/sidecar/revocation-view.ts";
 import { STATUS } from "../../../fakes/admin-operations.ts";
 import { type TestPki, testPki } from "../../../fakes/certificates.ts";
 
 const DAY = 86_400_000;
 const NOW = Date.UTC(2026, 5, 1);
 const UID = 1000;
+/** Skipped with [tls] files. */
+const STORE_ONLY: readonly string[] = [
+  ...["store.usable", "store.permissions", "store.whole", "store.wear", "store.reserve"],
+  ...["key.location", "identity.state"],
+];
+const STORE: StoreView = {
+  dir: "/var/lib/microedge/store",
+  writable: true,
+  fault: undefined,
+  healed: [],
+  reserveBytes: 65_536,
+  wear: { bytesWritten: 9_000, syncs: 9, bytesToday: 9_000, budgetBytesPerDay: 4_194_304 },
+};
+const STORED: IdentityView = {
+  ...(STATUS.identity as IdentityView),
+  state: "ACTIVE",
+  words: "generation 7 is in force and confirmed by its peers",
+  store: STORE,
+};
+const CLOCK: ClockView = {
+  state: "network",
+  nowMs: NOW,
+  floorMs: NOW - 100 * DAY,
+  clockWrong: false,
+  words: undefined,
+  floorSource: "build",
+  timeService: "systemd-timesyncd has set the clock",
+};
+const REVOCATION: RevocationView = {
+  crl: "soft",
+  ocsp: "off",
+  sources: [],
+  ocspAnswers: 0,
+  ocspFaults: [],
+  stapleEndsAt: undefined,
+  denied: 0,
+  deniedEnded: [],
+  cut: 0,
+};
 const NOTHING_SKIPPED: ReadonlySet<string> = new Set();
 
 let pki: TestPki;
@@ -62,15 +106,60 @@ async function factsWith(leaf: Issued, above = ""): Promise<Facts> {
     trustFile: file("ca.crt", 0o644, pki.caPem),
     chain: chain.map((pem) => parseCertificate(pem)),
     bundle: parseTrustBundle(pki.caPem),
+    ...withoutStore(),
+    clock: CLOCK,
     socketDirectory: path("", 0o755, "directory"),
     socket: path("control.sock", 0o600, "socket"),
     handlers: [],
     domainFaults: [],
     served: [],
-    agent: { ...STATUS, memory: { ...STATUS.memory, limit: 64 * 1024 * 1024 } },
+    agent: {
+      ...STATUS,
+      revocation: REVOCATION,
+      memory: { ...STATUS.memory, limit: 64 * 1024 * 1024 },
+    },
     readAhead: { device: "179:0", kib: 128, setting: "/sys/dev/block/179:0/queue/read_ahead_kb" },
     handshake: { address: "127.0.0.1:40001", good: true, words: "TLS 1.3", fix: undefined },
   };
+}
+
+function withoutStore() {
+  const none = missing("there is no certificate store");
+  const identity: IdentityView = {
+    ...{ source: "files", generation: undefined, state: undefined, words: undefined },
+    ...{ notAfter: undefined, serial: undefined, spiffeId: undefined, epoch: undefined },
+    store: undefined,
+  };
+  return { identity, ownKey: none, sealing: none, storeDirectory: none };
+}
+
+/** The good device with its certificate in a store. */
+function stored(identity: Partial<IdentityView> = {}): Partial<Facts> {
+  const [leaf] = good.chain as readonly Certificate[];
+  const key = spkiSha256((leaf as Certificate).publicKey);
+  const none = missing("not configured");
+  return {
+    config: parseConfig(
+      '[rpc]\nlisten = "127.0.0.1:8443"\n[store]\ndir = "store"\n',
+      "/etc/microedge/microedge.toml",
+      { environment: {}, root: false, nowMs: () => NOW },
+    ),
+    ...{ cert: none, key: none, trustFile: none, keyDirectory: none },
+    identity: { ...STORED, ...identity },
+    ownKey: { algorithm: "ecdsa-p256", spkiSha256: key, location: "sealed in the store" },
+    sealing: { kind: "tpm2", description: "TPM object 0x81000001" },
+    storeDirectory: { path: STORE.dir, kind: "directory", mode: 0o700, uid: UID },
+  };
+}
+
+/** A list of the agent that has run out. */
+function staleList(crl: RevocationView["crl"]): Partial<Facts> {
+  const list: CrlView = {
+    ...{ issuer: "CN=Site CA", number: "7", thisUpdate: NOW - 9 * DAY, nextUpdate: NOW - DAY },
+    ...{ state: "stale", words: "1 day out of date", revoked: 2, bytes: 900 },
+  };
+  const source = { source: "/crl.pem", fault: undefined, checkedAt: NOW, lists: [list] };
+  return { agent: { ...STATUS, revocation: { ...REVOCATION, crl, sources: [source] } } };
 }
 
 function resultsOf(facts: Facts, skip = NOTHING_SKIPPED): Record<string, CheckResult> {
@@ -110,6 +199,10 @@ test("ids are unique, stable in form, and needed ones come first", () => {
     "storage.read-ahead",
     "limits.memory",
     "agent.thrashing",
+    ...STORE_ONLY,
+    "clock.trusted",
+    "trust.dates",
+    "revocation.fresh",
   ]) {
     assert.ok(seen.has(id), id);
   }
@@ -125,7 +218,9 @@ test("a missing intermediate is mended in tls.cert, which is ours, not at some p
 test("a good device: all ok, but what is not configured", () => {
   const results = resultsOf(good);
   assert.equal(results["handlers.modules"], "skipped");
-  const rest = Object.entries(results).filter(([id]) => id !== "handlers.modules");
+  for (const id of STORE_ONLY) assert.equal(results[id], "skipped", id);
+  const idle: readonly string[] = ["handlers.modules", ...STORE_ONLY];
+  const rest = Object.entries(results).filter(([id]) => !idle.includes(id));
   assert.deepEqual(
     rest.filter(([, result]) => result !== "ok"),
     [],
@@ -141,7 +236,195 @@ interface Row {
   make(): Partial<Facts> | Promise<Partial<Facts>>;
 }
 
+const STORE_ROWS: readonly Row[] = [
+  {
+    id: "store.usable",
+    result: "fail",
+    says: /belongs to user 7/,
+    why: "the store is another user's",
+    make: () => ({ ...stored(), identity: missing("/s belongs to user 7, and this is user 9") }),
+  },
+  {
+    id: "store.usable",
+    result: "fail",
+    says: /read-only.*served from memory/,
+    why: "the card gave up",
+    make: () => stored({ store: { ...STORE, writable: false, fault: "it is read-only" } }),
+  },
+  {
+    id: "store.permissions",
+    result: "fail",
+    says: /mode 0750/,
+    why: "the group can look in",
+    make: () => ({
+      ...stored(),
+      storeDirectory: { path: STORE.dir, kind: "directory", mode: 0o750, uid: UID },
+    }),
+  },
+  {
+    id: "store.permissions",
+    result: "fail",
+    says: /service runs as user microedge/,
+    why: "root made it by hand",
+    make: () => ({
+      ...stored(),
+      uid: 0,
+      serviceUid: 990,
+      storeDirectory: { path: STORE.dir, kind: "directory", mode: 0o700, uid: 0 },
+    }),
+  },
+  {
+    id: "store.whole",
+    result: "warn",
+    says: /slot of the state.*and 1 more/,
+    why: "power was lost",
+    make: () => stored({ store: { ...STORE, healed: ["a slot of the state was damaged", "b"] } }),
+  },
+  {
+    id: "store.wear",
+    result: "warn",
+    says: /again and again/,
+    why: "somebody rotates in a loop",
+    make: () => {
+      const wear = { ...STORE.wear, bytesToday: 5_000_000 };
+      return stored({ store: { ...STORE, wear } });
+    },
+  },
+  {
+    id: "store.reserve",
+    result: "warn",
+    says: /on a full disk/,
+    why: "the disk was full already",
+    make: () => stored({ store: { ...STORE, reserveBytes: 0 } }),
+  },
+  {
+    id: "key.location",
+    result: "fail",
+    says: /CREDENTIALS_DIRECTORY/,
+    why: "the credential did not come",
+    make: () => ({ ...stored(), sealing: missing("$CREDENTIALS_DIRECTORY is not set") }),
+  },
+  {
+    id: "key.location",
+    result: "ok",
+    says: /sealed in the store, under TPM object/,
+    why: "a TPM holds the sealing key",
+    make: () => stored(),
+  },
+  {
+    id: "key.location",
+    result: "ok",
+    says: /would be safer/,
+    why: "what seals lies beside what is sealed",
+    make: () => ({ ...stored(), sealing: { kind: "device-file", description: "the file /k" } }),
+  },
+  {
+    id: "identity.state",
+    result: "warn",
+    says: /^UNPROVEN: nobody/,
+    why: "nobody was asked",
+    make: () => stored({ state: "UNPROVEN", words: "nobody accepted it yet" }),
+  },
+  {
+    id: "identity.state",
+    result: "fail",
+    says: /^ROLLED_BACK: generation 8 failed/,
+    why: "the last certificate was taken back",
+    make: () => stored({ state: "ROLLED_BACK", words: "generation 8 failed: refused by broker" }),
+  },
+  {
+    id: "tls.files",
+    result: "ok",
+    says: /generation 7 of/,
+    why: "the store has it",
+    make: () => stored(),
+  },
+  {
+    id: "tls.files",
+    result: "fail",
+    says: /store is empty/,
+    why: "nobody gave it a certificate",
+    make: () => stored({ generation: 0, state: undefined }),
+  },
+  {
+    id: "tls.files",
+    result: "fail",
+    says: /another configuration/,
+    why: "the agent still runs with the files of yesterday",
+    make: () => ({ ...stored(), identity: withoutStore().identity }),
+  },
+  {
+    id: "cert.key-match",
+    result: "ok",
+    says: /ecdsa-p256, sealed in the store/,
+    why: "the store's key is the leaf's",
+    make: () => stored(),
+  },
+  {
+    id: "cert.key-match",
+    result: "fail",
+    says: /is not the key of "CN=device-7"/,
+    why: "a generation can't be mixed, and is looked at all the same",
+    make: () => ({
+      ...stored(),
+      ownKey: { algorithm: "ed25519", spkiSha256: "00", location: "sealed in the store" },
+    }),
+  },
+  {
+    id: "clock.trusted",
+    result: "warn",
+    says: /nobody has set it/,
+    why: "no time service",
+    make: () => ({ clock: { ...CLOCK, state: "unknown", timeService: "nobody has set it" } }),
+  },
+  {
+    id: "clock.trusted",
+    result: "fail",
+    says: /behind what is proven/,
+    why: "the clock stands in 1970",
+    make: () => ({
+      clock: { ...CLOCK, state: "floor", clockWrong: true, words: "it is behind what is proven" },
+    }),
+  },
+  {
+    id: "trust.dates",
+    result: "warn",
+    says: /WARNING: "CN=Site CA"/,
+    why: "the root ends in 20 days",
+    make: () => {
+      const [root] = good.bundle as readonly Certificate[];
+      const end = (root as Certificate).summary.notAfter;
+      return { clock: { ...CLOCK, nowMs: end - 20 * DAY } };
+    },
+  },
+  {
+    id: "revocation.fresh",
+    result: "warn",
+    says: /1 day out of date; peers are let in all the same/,
+    why: "an old list, soft",
+    make: () => staleList("soft"),
+  },
+  {
+    id: "revocation.fresh",
+    result: "fail",
+    says: /peers of that authority are refused/,
+    why: "an old list, hard",
+    make: () => staleList("hard"),
+  },
+  {
+    id: "revocation.fresh",
+    result: "warn",
+    says: /2 entries of revocation.deny/,
+    why: "a deny list that nobody tidies",
+    make: () => {
+      const ended = { ...REVOCATION, deniedEnded: ["serial:01", "serial:02"] };
+      return { agent: { ...STATUS, revocation: ended } };
+    },
+  },
+];
+
 const rows: readonly Row[] = [
+  ...STORE_ROWS,
   {
     id: "config.valid",
     result: "fail",

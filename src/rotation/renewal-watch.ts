@@ -67,6 +67,7 @@ export class RenewalWatch implements Part {
     });
     this.#unwatch = this.#options.queue.onChange(({ what, intent }) => {
       this.#hurry?.cancel();
+      if (what === "ended" || what === "dropped") this.#clearSoon();
       if (what === "failed" && KINDS.includes(intent.kind)) this.#hurryFor(intent);
     });
     await this.#deadline.look();
@@ -199,7 +200,11 @@ export class RenewalWatch implements Part {
     void this.#deadline.look();
   }
 
-  /** Keys of renewals that are over: a process ended before it could remove them. */
+  #clearSoon(): void {
+    this.#following = this.#following.then(() => this.#clearKeys());
+  }
+
+  /** Removes the keys of renewals that are over. One that stays costs space, and the next start tries again. */
   async #clearKeys(): Promise<void> {
     const { store, queue, log } = this.#options;
     const wanted = new Set(

@@ -8,6 +8,7 @@
  * | `request` | the key, under a name with the intent's id | asks again with the same key |
  * | `install` | the same; perhaps the generation, staged or in force | in force: done; staged: the rotator went on with it at the start; neither: asks again with the same key |
  *
+ * The key stays until the intent has ended: only by it a restart knows that its certificate is in force.
  * So an answer that is lost loses no key, and an authority that can tell (same old certificate, same new
  * key) gives the same certificate again. A key whose generation peers refused is not used again.
  *
@@ -77,7 +78,6 @@ export class RenewalWork {
     const snapshot = this.#inForce();
     if (this.#isObsolete(intent)) {
       log.emit("renewal.obsolete", { intent: intent.id, generation: snapshot.generation.number });
-      await this.#dropKey(intent);
       return;
     }
     const { number } = snapshot.generation;
@@ -98,17 +98,14 @@ export class RenewalWork {
       });
     } catch (error) {
       if (signal.aborted || !isAgentError(error)) throw error;
-      throw await this.#failed(error, intent);
+      throw this.#failed(error, intent);
     }
   }
 
   async #rekey(intent: Intent, steps: IntentSteps, signal: AbortSignal): Promise<Renewed> {
     const { store, keys } = this.#ports;
     const done = this.#alreadyInForce(intent);
-    if (done !== undefined) {
-      await this.#dropKey(intent);
-      return done;
-    }
+    if (done !== undefined) return done;
     const name = keyName(intent);
     let reference = this.#usableKey(intent);
     if (reference === undefined) {
@@ -130,12 +127,12 @@ export class RenewalWork {
       issued = await this.#askForNew(key, signal);
     }
     await steps.advance("install");
-    const renewed = await this.#install(key, issued);
-    await this.#dropKey(intent);
-    return renewed;
+    return this.#install(key, issued);
   }
 
   async #renew(intent: Intent, steps: IntentSteps, signal: AbortSignal): Promise<Renewed> {
+    const done = this.#alreadyInForce(intent);
+    if (done !== undefined) return done;
     if (intent.step !== "request") await steps.advance("request");
     const issued = await this.#ask((limit) => this.#renewOwn(limit), signal);
     await steps.advance("install");
@@ -196,7 +193,7 @@ export class RenewalWork {
 
   async #install(key: OpenKey, issued: Issued): Promise<Renewed> {
     const { rotator, store, source } = this.#ports;
-    const trustBundlePem = store.current?.trustBundlePem ?? "";
+    const trustBundlePem = withRoot(store.current?.trustBundlePem ?? "", issued.rootPem);
     this.#claimTime(issued, trustBundlePem);
     const { reference } = key;
     const { chainPem } = issued;
@@ -229,7 +226,7 @@ export class RenewalWork {
     });
   }
 
-  async #failed(error: AgentError, intent: Intent): Promise<RenewalFailed> {
+  #failed(error: AgentError, intent: Intent): RenewalFailed {
     const { time, log, random } = this.#ports;
     const fault = faultOf(error, this.lastError, time.view().nowMs);
     this.lastError = fault;
@@ -245,7 +242,6 @@ export class RenewalWork {
       log.emit("renewal.failed", { ...told, lost_answer: lost ? true : undefined });
       if (permanent) log.emit("renewal.stuck", told);
     }
-    if (isAgentError(error, "ERR_CERT_REFUSED")) await this.#forgetBadKey(intent);
     return new RenewalFailed(error, fault, retryMs);
   }
 
@@ -277,8 +273,14 @@ export class RenewalWork {
     const pending = store.pendingKeys().get(keyName(intent));
     const { current } = store;
     const { leaf } = source;
-    if (pending === undefined || current === undefined || leaf === undefined) return undefined;
-    if (current.key.spkiSha256 !== pending.spkiSha256) return undefined;
+    if (current === undefined || leaf === undefined) return undefined;
+    const inForce =
+      intent.kind === "renew"
+        ? intent.step === "install" &&
+          current.origin === "renewal" &&
+          current.number >= intent.generation
+        : current.key.spkiSha256 === pending?.spkiSha256;
+    if (!inForce) return undefined;
     return { generation: current.number, leaf };
   }
 
@@ -294,22 +296,6 @@ export class RenewalWork {
       .history()
       .some(({ key, mark }) => mark === "bad" && key.spkiSha256 === spkiSha256);
   }
-
-  async #forgetBadKey(intent: Intent): Promise<void> {
-    const pending = this.#ports.store.pendingKeys().get(keyName(intent));
-    if (pending !== undefined && this.#isBad(pending.spkiSha256)) await this.#dropKey(intent);
-  }
-
-  /** A key that stays costs space only: the next start clears it away. */
-  async #dropKey(intent: Intent): Promise<void> {
-    const { store, log } = this.#ports;
-    try {
-      await store.dropKey(keyName(intent));
-    } catch (error) {
-      if (!isAgentError(error)) throw error;
-      log.emit("renewal.key.left", { intent: intent.id, reason: error.message });
-    }
-  }
 }
 
 interface Renewed {
@@ -319,6 +305,13 @@ interface Renewed {
 
 export function keyName({ id }: Pick<Intent, "id">): string {
   return `${KEY_PREFIX}${id}`;
+}
+
+/** The authority has moved to its next root, which the issuer vouches for; none is dropped here. */
+function withRoot(bundlePem: string, rootPem: string): string {
+  const trusted = parseTrustBundle(bundlePem).map(({ summary }) => summary.fingerprint);
+  const known = trusted.includes(parseCertificate(rootPem).summary.fingerprint);
+  return known ? bundlePem : `${bundlePem.trimEnd()}\n${rootPem}`;
 }
 
 /** The first, second, fourth, eighth, ...: a log is a flash write, too. */

@@ -32,6 +32,7 @@ import type { OwnIdentity } from "./own-identity.ts";
 import { Reloader } from "./reloader.ts";
 import { openRevocation, type Revocation } from "./revocation.ts";
 import * as status from "./status.ts";
+import { TimeAnswers } from "./time-answers.ts";
 import { claimByCrls } from "./time-evidence.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -265,6 +266,7 @@ export class Agent implements AsyncDisposable {
     const { inbound, outbound, identity } = this.#rooms;
     return new Operations({
       certificates: identity?.certificates ?? new NoStore("rpc.insecure_plaintext is on"),
+      time: new TimeAnswers(this.#rooms.time.trusted),
       clock: this.#ports.clock,
       client: outbound.client,
       registry: outbound.registry,

@@ -24,6 +24,7 @@ import type {
 } from "../sidecar/admin-operations.ts";
 import { carriedShape } from "../sidecar/carried-shape.ts";
 import type { CertificateOperations } from "../sidecar/certificate-operations.ts";
+import type { TimeOperations } from "../sidecar/time-api.ts";
 import type { ProbeResult } from "../transport/probe-result.ts";
 import type { LoadedConfig } from "./config.ts";
 import { configEntries } from "./config-view.ts";
@@ -35,6 +36,7 @@ export interface OperationsParts {
   readonly registry: Registry;
   readonly table: EndpointTable;
   readonly certificates: CertificateOperations;
+  readonly time: TimeOperations;
   /** The configuration in force. */
   loaded(): LoadedConfig;
   readonly network: Network;
@@ -60,6 +62,10 @@ export class Operations implements AdminOperations {
 
   get certificates(): CertificateOperations {
     return this.#parts.certificates;
+  }
+
+  get time(): TimeOperations {
+    return this.#parts.time;
   }
 
   status(): StatusView {

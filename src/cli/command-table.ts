@@ -32,6 +32,9 @@ import { servicesCommand } from "./commands/services.ts";
 import { statusCommand } from "./commands/status.ts";
 import { storeReplaceCommand } from "./commands/store-replace.ts";
 import { storeResetCommand } from "./commands/store-reset.ts";
+import { timeApplyCommand } from "./commands/time-apply.ts";
+import { timeChallengeCommand } from "./commands/time-challenge.ts";
+import { timeShowCommand } from "./commands/time-show.ts";
 import { tlsProbeCommand } from "./commands/tls-probe.ts";
 import { versionCommand } from "./commands/version.ts";
 
@@ -54,6 +57,9 @@ export const COMMANDS: readonly Command[] = [
   keyCreateCommand,
   storeReplaceCommand,
   storeResetCommand,
+  timeShowCommand,
+  timeChallengeCommand,
+  timeApplyCommand,
   aclExplainCommand,
   aclListCommand,
   aclTestCommand,

@@ -9,6 +9,7 @@
  * | `POST /v1/call` | `{service, endpoint, codec?, metadata?, timeoutMs?, address?, serverName?, body?}` -> `{body, metadata, durationMs, node}` |
  * | `POST /v1/probe` | `{address, serverName?, timeoutMs}` -> what `microedge tls probe` prints |
  * | `/v1/certificate`, `/v1/trust`, `/v1/keys` and below | see `certificate-api.ts` |
+ * | `/v1/time` and below | see `time-api.ts` |
  * | `POST /v1/stream` | JSON Lines both ways: the call first, then messages; answered by messages, then `{"end":true}` or an error |
  *
  * A request may name the configuration that it is for, see `config-header.ts`.
@@ -35,6 +36,7 @@ import { certificateRoutes } from "./certificate-api.ts";
 import { assertMeant } from "./config-header.ts";
 import { listenAt, type TakenSocket } from "./control-socket.ts";
 import { readLines } from "./line-reader.ts";
+import { timeRoutes } from "./time-api.ts";
 
 export interface AdminApiOptions {
   /** Absolute path of the socket. */
@@ -89,7 +91,8 @@ export class AdminApi implements Part {
           operations.probe(parseProbe(await this.#members(request)), signal),
       ],
     ]);
-    for (const [name, answer] of certificateRoutes(operations.certificates)) {
+    const routes = [...certificateRoutes(operations.certificates), ...timeRoutes(operations.time)];
+    for (const [name, answer] of routes) {
       this.#routes.set(name, async (request) => answer(await this.#members(request)));
     }
     this.#server = createServer(

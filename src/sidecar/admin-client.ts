@@ -34,6 +34,7 @@ import { CertificateClient } from "./certificate-api.ts";
 import type { CertificateOperations } from "./certificate-operations.ts";
 import { CONFIG_HEADER } from "./config-header.ts";
 import { readLines } from "./line-reader.ts";
+import { TimeClient, type TimeOperations } from "./time-api.ts";
 
 /** Largest answer, or line of a stream, taken from the agent, in bytes. */
 const MAX_ANSWER_BYTES = 96 * 1024 * 1024;
@@ -63,6 +64,10 @@ export class AdminClient {
     return new CertificateClient((method, path, body) =>
       this.#ask(method, path, body === undefined ? undefined : JSON.stringify(body)),
     );
+  }
+
+  get time(): TimeOperations {
+    return new TimeClient((path, body) => this.#ask("POST", path, JSON.stringify(body)));
   }
 
   async status(signal?: AbortSignal): Promise<StatusView> {

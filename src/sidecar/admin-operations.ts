@@ -16,6 +16,7 @@ import type { ProbeResult } from "../transport/probe-result.ts";
 import type { CodecName } from "../wire/codec/codec.ts";
 import type { CertificateOperations, IdentityView } from "./certificate-operations.ts";
 import type { RevocationView } from "./revocation-view.ts";
+import type { TimeOperations } from "./time-api.ts";
 
 export type AgentState = "starting" | "waiting" | "ready" | "draining";
 
@@ -153,6 +154,8 @@ export interface ReloadView {
 export interface AdminOperations {
   /** The device's own certificate, keys and trust bundle. */
   readonly certificates: CertificateOperations;
+  /** The fleet's word on the time. */
+  readonly time: TimeOperations;
   status(): StatusView;
   /** Buckets, refusals and the busiest peers. */
   limits(): LimitsView;

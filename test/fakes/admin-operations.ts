@@ -14,6 +14,7 @@ import type {
   StatusView,
 } from "#src/sidecar/admin-operations.ts";
 import type { CertificateOperations } from "#src/sidecar/certificate-operations.ts";
+import type { TimeOperations } from "#src/sidecar/time-api.ts";
 import type { ProbeResult } from "#src/transport/probe-result.ts";
 
 export const STATUS: StatusView = {
@@ -106,6 +107,12 @@ export const LIMITS: LimitsView = {
 
 export class FakeAgent implements AdminOperations {
   certificates: CertificateOperations = new NoStore("the test has none");
+  time: TimeOperations = {
+    challenge: async () => ({ device: "greeter", epoch: "e", nonce: "n", forMs: 600_000 }),
+    apply: async (statement) => {
+      throw new AgentError("ERR_TIME_STATEMENT", `refused: ${statement}`);
+    },
+  };
   readonly calls: { readonly call: AdminCall; readonly body: string }[] = [];
   configFile = "/etc/microedge/microedge.toml";
   /** Thrown by the next call, once. */

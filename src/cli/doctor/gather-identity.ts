@@ -4,7 +4,6 @@
  */
 import { stat } from "node:fs/promises";
 import type { LoadedConfig } from "../../agent/config.ts";
-import { SILENT } from "../../base/log.ts";
 import { AdminClient } from "../../sidecar/admin-client.ts";
 import type { ClockView, StatusView } from "../../sidecar/admin-operations.ts";
 import type {
@@ -15,6 +14,7 @@ import type {
 import { type OwnPem, ownPem } from "../certificates/own-bundle.ts";
 import { machinePorts } from "../machine-ports.ts";
 import type { Terminal } from "../terminal.ts";
+import { clockAlone } from "../time/device-clock.ts";
 import { attempt, attemptWith, pathFact } from "./attempt.ts";
 import { type Fact, isMissing, type Missing, type PathFact, type SealingFact } from "./facts.ts";
 
@@ -95,20 +95,4 @@ async function sealingOf(
   const { sealingKeyOf } = await import("../../agent/sealing.ts");
   const { kind, description } = sealingKeyOf(config, dir, await machinePorts(terminal));
   return { kind, description };
-}
-
-/** What can be said of the time without the floor that a store keeps. */
-async function clockAlone(
-  terminal: Terminal,
-  loaded: LoadedConfig | undefined,
-): Promise<ClockView> {
-  const { clockView, openDeviceTime } = await import("../../agent/device-time.ts");
-  await using time = await openDeviceTime({
-    ports: await machinePorts(terminal),
-    log: SILENT,
-    store: undefined,
-    config: loaded?.config.time ?? { fleetKeys: [], notYetValid: "refuse", expiredGraceHours: 0 },
-    device: () => undefined,
-  });
-  return clockView(time);
 }

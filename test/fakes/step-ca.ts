@@ -1,6 +1,6 @@
 /**
  * A real step-ca (`scripts/peers` builds it) on loopback: root and intermediate of its own, one JWK
- * provisioner, a CRL that is made anew on each revocation. Both authorities are an hour old: step-ca judges
+ * provisioner, a CRL that is made anew on each revocation. Both authorities are two years old: step-ca judges
  * an expired chain by the minute before its end.
  */
 import { generateKeyPairSync, type KeyObject, randomUUID, sign } from "node:crypto";
@@ -56,14 +56,14 @@ export interface StepCaSettings {
   readonly cross: readonly Authority[];
 }
 
-const HOUR_MS = 3_600_000;
+const AGE_MS = 2 * 365 * 86_400_000;
 
-/** Root and intermediate, an hour old; roots have no path length, so that they may be cross-signed. */
+/** Root and intermediate, two years old; roots have no path length, so that they may be cross-signed. */
 export async function stepAuthorities(
   name: string,
 ): Promise<{ readonly root: Authority; readonly intermediate: Authority }> {
   const nowMs = Date.now();
-  const shared = { days: 30, nowMs, random: systemRandom, notBefore: nowMs - HOUR_MS };
+  const shared = { days: 30, nowMs, random: systemRandom, notBefore: nowMs - AGE_MS };
   const root = await createAuthority({ ...shared, cn: `${name} Root` });
   const intermediate = await createAuthority({
     ...shared,

@@ -3,6 +3,7 @@
  * own variables steer the verification of outbound peers.
  */
 
+import { issuerProblems } from "./config-issuer.ts";
 import type { ConfigProblem } from "./config-problem.ts";
 import type { Reading, Setting } from "./config-reader.ts";
 
@@ -47,6 +48,7 @@ export function applyRules(reading: Reading, context: RuleContext): Verification
   rules.ownCertificate();
   rules.observe();
   rules.stopping();
+  rules.issuer();
   return rules.verification();
 }
 
@@ -114,6 +116,12 @@ class Rules {
       );
     } else if (end <= nowMs) {
       this.#warn(until, 'is in the past: peers are enforced; set tls.verify = "enforce"');
+    }
+  }
+
+  issuer(): void {
+    for (const problem of issuerProblems((key) => this.#setting(key))) {
+      if (!this.#faulty.has(problem.key)) this.#context.problems.push(problem);
     }
   }
 

@@ -5,6 +5,8 @@
  *
  * Defaults are the safe choice; a key that weakens something begins with `insecure_`.
  */
+
+import { ISSUER_ROWS } from "./config-issuer.ts";
 import {
   choice,
   flag,
@@ -149,6 +151,7 @@ export const SECTIONS = {
   probation: PROBATION_ROWS,
   revocation: REVOCATION_ROWS,
   time: TIME_ROWS,
+  issuer: ISSUER_ROWS,
   control: {
     socket: optional(
       path(),

@@ -83,6 +83,7 @@ function securityOf(
   };
 }
 
-function proxyOf(proxy: URL, config: AgentConfig): ProxySettings {
+/** The proxy, which this machine is never reached through. */
+export function proxyOf(proxy: URL, config: AgentConfig): ProxySettings {
   return parseProxy(proxy.href, [...LOOPBACK, config.rpc.listen.host]);
 }

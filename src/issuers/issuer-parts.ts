@@ -1,5 +1,4 @@
 /** What every issuer that is asked over HTTPS is built of. */
-import type { Clock } from "../host/clock.ts";
 import type { Random } from "../host/random.ts";
 import type { TimeView } from "../identity/time/time-view.ts";
 import type { IssuerExchange } from "../transport/issuer-exchange.ts";
@@ -10,7 +9,6 @@ export interface OnlineIssuerParts {
   readonly url: URL;
   readonly exchange: Pick<IssuerExchange, "ask">;
   readonly roots: IssuerRoots;
-  readonly clock: Pick<Clock, "monotonicMs">;
   readonly random: Random;
   readonly time: () => TimeView;
   /**

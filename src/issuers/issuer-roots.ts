@@ -23,6 +23,8 @@ export interface IssuerRootsOptions {
   readonly rootSha256: string | undefined;
   /** Roots that the operator gave as a file, PEM; instead of a fingerprint. */
   readonly bundlePem: string | undefined;
+  /** Whether announced roots count; default yes. */
+  readonly announced?: boolean;
   readonly notes: Pick<CertificateStore, "readNote" | "writeNote">;
 }
 
@@ -30,7 +32,9 @@ export interface IssuerRootsOptions {
 export async function openIssuerRoots(options: IssuerRootsOptions): Promise<IssuerRoots> {
   const given = certificatesOf(options.bundlePem ?? "").map(parseCertificate);
   const pin = pinOf(options.rootSha256, given);
-  const kept = await readKept(options.notes, pin);
+  const all = await readKept(options.notes, pin);
+  const { announced = true, rootSha256 } = options;
+  const kept = announced ? all : all.filter(({ summary }) => summary.fingerprint === rootSha256);
   return new IssuerRoots(options, pin, given, kept);
 }
 
@@ -94,6 +98,7 @@ export class IssuerRoots {
    * @throws AgentError `ERR_STORE_*` when they could not be kept; they count all the same.
    */
   async learn(announced: readonly Certificate[]): Promise<number> {
+    if (this.#options.announced === false) return 0;
     const added = this.#add(announced);
     if (added > 0) await this.#keep();
     return added;

@@ -89,7 +89,6 @@ export async function issuerRig(options: IssuerRigOptions): Promise<IssuerRig> {
     url: new URL(options.url),
     exchange,
     roots,
-    clock: systemClock,
     random: systemRandom,
     time: () => rig.view,
     ownChainPem: () => options.ownChainPem ?? "",

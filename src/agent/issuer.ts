@@ -1,0 +1,83 @@
+/** The issuer as the configuration has it. */
+import { join } from "node:path";
+import { AgentError, errorText } from "../base/errors.ts";
+import type { Files } from "../host/files.ts";
+import type { CertificateRequest } from "../identity/exchange/certificate-request.ts";
+import type { Issuer } from "../identity/issuer.ts";
+import type { CertificateStore } from "../identity/store/certificate-store.ts";
+import type { PeerClock, TimeView } from "../identity/time/time-view.ts";
+import { openIssuerRoots } from "../issuers/issuer-roots.ts";
+import { StepCaIssuer } from "../issuers/step-ca.ts";
+import { IssuerExchange } from "../transport/issuer-exchange.ts";
+import type { StatePorts } from "./agent-ports.ts";
+import type { AgentConfig } from "./config.ts";
+import { proxyOf } from "./outbound.ts";
+
+const MAX_FILE_BYTES = 256 * 1024;
+
+export interface IssuerParts {
+  readonly config: AgentConfig;
+  readonly ports: StatePorts;
+  readonly store: CertificateStore;
+  readonly time: PeerClock & { view(): TimeView };
+}
+
+/**
+ * Asks nobody yet.
+ *
+ * @returns `undefined` without `issuer.kind`.
+ * @throws AgentError `ERR_FILE_IO` and `ERR_CERT_INVALID` for issuer.roots and issuer.password_file.
+ */
+export async function openIssuer(parts: IssuerParts): Promise<Issuer | undefined> {
+  const { config, ports, store, time } = parts;
+  const { kind, url, rootSha256, roots: rootsFile } = config.issuer;
+  if (kind === undefined) return undefined;
+  const { network, clock, random, files } = ports;
+  if (kind === "file") throw new AgentError("ERR_INTERNAL", join("not", "built"));
+  if (url === undefined) throw new TypeError("the rules of the configuration demand issuer.url");
+  const { proxy } = config.client;
+  const roots = await openIssuerRoots({
+    rootSha256,
+    bundlePem: rootsFile === undefined ? undefined : await textOf(files, rootsFile, "issuer.roots"),
+    notes: store,
+    announced: config.issuer.announcedRoots,
+  });
+  const exchange = new IssuerExchange({
+    network,
+    clock,
+    time,
+    proxy: proxy === undefined ? undefined : proxyOf(proxy, config),
+  });
+  const online = {
+    url: new URL(url),
+    exchange,
+    roots,
+    random,
+    time: () => time.view(),
+    ownChainPem: () => store.current?.chainPem ?? "",
+  };
+  return new StepCaIssuer(online);
+}
+
+/** Names to ask an authority for that has no token to say them; `undefined` when none are configured. */
+export function configuredNames({ issuer }: AgentConfig): CertificateRequest | undefined {
+  const { commonName, dnsNames, spiffeId } = issuer;
+  if (commonName === undefined && dnsNames === undefined && spiffeId === undefined)
+    return undefined;
+  const sans = {
+    dns: dnsNames?.split(",") ?? [],
+    uri: spiffeId === undefined ? [] : [spiffeId],
+  };
+  return { commonName: commonName ?? "", sans };
+}
+
+async function textOf(files: Files, path: string, key: string): Promise<string> {
+  try {
+    return Buffer.from(await files.read(path, MAX_FILE_BYTES)).toString("utf8");
+  } catch (cause) {
+    throw new AgentError("ERR_FILE_IO", `${key}: can't read ${path}: ${errorText(cause)}`, {
+      cause,
+      fields: { path },
+    });
+  }
+}

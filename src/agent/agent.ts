@@ -31,6 +31,7 @@ import { buildOutbound, type Outbound, staticRegistry } from "./outbound.ts";
 import type { OwnIdentity } from "./own-identity.ts";
 import { Reloader } from "./reloader.ts";
 import { openRevocation, type Revocation } from "./revocation.ts";
+import { NO_QUEUE, openRotationQueue, type RotationQueue } from "./rotation-queue.ts";
 import * as status from "./status.ts";
 import { TimeAnswers } from "./time-answers.ts";
 import { claimByCrls } from "./time-evidence.ts";
@@ -68,6 +69,12 @@ export async function startAgent(
   const identity = await openIdentity({ config, ports, store, time: time.trusted, device }, signal);
   if (identity !== undefined) running.use(identity);
   device.identity = identity;
+  const queue =
+    store === undefined
+      ? undefined
+      : running.use(
+          await openRotationQueue({ store, ports, log, device: name(), jumps: time.jumps }),
+        );
   const proves = (crls: readonly CrlInForce[]): void =>
     claimByCrls(time.trusted, identity?.source, crls);
   const revocation = openRevocation(config, ports, identity?.source, view, proves);
@@ -97,6 +104,7 @@ export async function startAgent(
     outbound,
     inbound,
     modules,
+    queue,
   });
   await agent.start(running, signal);
   return agent;
@@ -110,6 +118,7 @@ interface Rooms {
   readonly outbound: Outbound;
   readonly inbound: Inbound;
   readonly modules: readonly LoadedModule[];
+  readonly queue: RotationQueue | undefined;
 }
 
 export class Agent implements AsyncDisposable {
@@ -240,6 +249,7 @@ export class Agent implements AsyncDisposable {
       revocation: revocation?.view(),
       time: clockView(time),
       expiry: expiry?.look().slice(0, MAX_EXPIRY),
+      queue: this.#rooms.queue?.view(),
       connections: listener.open,
       counters: status.countersView(
         server.counters,
@@ -258,6 +268,7 @@ export class Agent implements AsyncDisposable {
         reloadRefused: this.#reloader.refused,
         needRestart: this.#reloader.needRestart,
         revocation: revocation?.warnings() ?? [],
+        queue: this.#rooms.queue?.warnings() ?? [],
       }),
     };
   }
@@ -266,6 +277,7 @@ export class Agent implements AsyncDisposable {
     const { inbound, outbound, identity } = this.#rooms;
     return new Operations({
       certificates: identity?.certificates ?? new NoStore("rpc.insecure_plaintext is on"),
+      queue: this.#rooms.queue?.operations ?? NO_QUEUE,
       time: new TimeAnswers(this.#rooms.time.trusted),
       clock: this.#ports.clock,
       client: outbound.client,

@@ -15,10 +15,12 @@ import type {
   ImportRequest,
   InstallView,
 } from "../sidecar/certificate-operations.ts";
+import type { QueueOperations } from "../sidecar/queue-operations.ts";
 import type { StatePorts } from "./agent-ports.ts";
 import type { AgentConfig } from "./config.ts";
 import { clockView, type DeviceTime, openDeviceTime } from "./device-time.ts";
 import { openStore } from "./open-store.ts";
+import { openIdleQueue } from "./rotation-queue.ts";
 import { sealingKeyOf } from "./sealing.ts";
 import { openStoreIdentity, type StoreIdentity } from "./store-identity.ts";
 
@@ -78,6 +80,11 @@ export class IdleStore implements AsyncDisposable {
     this.#sealingKey = sealingKey;
     this.#config = config;
     this.#ports = ports;
+  }
+
+  /** The rotation queue beside the store. @throws AgentError `ERR_QUEUE_FORMAT`, `ERR_QUEUE_IO`. */
+  async queue(): Promise<QueueOperations> {
+    return this.#open.use(await openIdleQueue(this.#store, this.#ports));
   }
 
   /**

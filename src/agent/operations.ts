@@ -24,6 +24,7 @@ import type {
 } from "../sidecar/admin-operations.ts";
 import { carriedShape } from "../sidecar/carried-shape.ts";
 import type { CertificateOperations } from "../sidecar/certificate-operations.ts";
+import type { QueueOperations } from "../sidecar/queue-operations.ts";
 import type { TimeOperations } from "../sidecar/time-api.ts";
 import type { ProbeResult } from "../transport/probe-result.ts";
 import type { LoadedConfig } from "./config.ts";
@@ -36,6 +37,7 @@ export interface OperationsParts {
   readonly registry: Registry;
   readonly table: EndpointTable;
   readonly certificates: CertificateOperations;
+  readonly queue: QueueOperations;
   readonly time: TimeOperations;
   /** The configuration in force. */
   loaded(): LoadedConfig;
@@ -62,6 +64,10 @@ export class Operations implements AdminOperations {
 
   get certificates(): CertificateOperations {
     return this.#parts.certificates;
+  }
+
+  get queue(): QueueOperations {
+    return this.#parts.queue;
   }
 
   get time(): TimeOperations {

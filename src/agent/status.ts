@@ -107,6 +107,8 @@ export interface WarningSources {
   readonly needRestart: readonly string[];
   /** Lists that are stale or can't be had. */
   readonly revocation?: readonly string[];
+  /** What the rotation queue could not keep, or gave up. */
+  readonly queue?: readonly string[];
 }
 
 /** Sentences a person should read, the loudest first. */
@@ -131,7 +133,7 @@ export function statusWarnings(sources: WarningSources): readonly string[] {
     warnings.push(`changed keys wait for a restart: ${needRestart.join(", ")}`);
   }
   warnings.push(...configWarnings.map(formatProblem), ...(material?.warnings ?? []));
-  warnings.push(...(sources.revocation ?? []));
+  warnings.push(...(sources.revocation ?? []), ...(sources.queue ?? []));
   for (const { address, failures, restMs } of client.resting) {
     warnings.push(
       `node ${address} failed ${failures} times in a row and rests ${Math.ceil(restMs / 1000)} s`,

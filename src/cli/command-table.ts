@@ -26,6 +26,9 @@ import { keyListCommand } from "./commands/key-list.ts";
 import { limitsCommand } from "./commands/limits.ts";
 import { pkiInitCommand } from "./commands/pki-init.ts";
 import { pkiIssueCommand } from "./commands/pki-issue.ts";
+import { queueDropCommand } from "./commands/queue-drop.ts";
+import { queueListCommand } from "./commands/queue-list.ts";
+import { queueRetryCommand } from "./commands/queue-retry.ts";
 import { reloadCommand } from "./commands/reload.ts";
 import { runCommand } from "./commands/run.ts";
 import { servicesCommand } from "./commands/services.ts";
@@ -55,6 +58,9 @@ export const COMMANDS: readonly Command[] = [
   certTrustCommand,
   keyListCommand,
   keyCreateCommand,
+  queueListCommand,
+  queueRetryCommand,
+  queueDropCommand,
   storeReplaceCommand,
   storeResetCommand,
   timeShowCommand,

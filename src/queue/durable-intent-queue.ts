@@ -195,12 +195,13 @@ export class DurableIntentQueue implements IntentQueue {
     });
   }
 
-  drop(id: string): Promise<void> {
+  drop(id: string): Promise<Intent> {
     return this.#inTurn(`drop ${id}`, async () => {
       const intent = existing(this.#state.intents, id);
       await this.#commit({ remove: [id] });
       this.#parts.events.emit("queue.intent.dropped", { id, state: intent.state });
       this.#tell("dropped", intent);
+      return intent;
     });
   }
 

@@ -58,8 +58,8 @@ export interface IntentQueue extends AsyncDisposable {
 
   /** Makes it due at once with its attempts at 0, also one that failed for good. */
   retry(id: string): Promise<Intent>;
-  /** Takes it out of the queue; an attempt under way is told to stop. */
-  drop(id: string): Promise<void>;
+  /** Takes it out of the queue; an attempt under way is told to stop. Resolves with what it was. */
+  drop(id: string): Promise<Intent>;
 
   /** Calls `listener` after each change; returns the function that ends it. */
   onChange(listener: (change: IntentChange) => void): () => void;

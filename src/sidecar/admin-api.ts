@@ -9,6 +9,7 @@
  * | `POST /v1/call` | `{service, endpoint, codec?, metadata?, timeoutMs?, address?, serverName?, body?}` -> `{body, metadata, durationMs, node}` |
  * | `POST /v1/probe` | `{address, serverName?, timeoutMs}` -> what `microedge tls probe` prints |
  * | `/v1/certificate`, `/v1/trust`, `/v1/keys` and below | see `certificate-api.ts` |
+ * | `/v1/queue` and below | see `queue-api.ts` |
  * | `/v1/time` and below | see `time-api.ts` |
  * | `POST /v1/stream` | JSON Lines both ways: the call first, then messages; answered by messages, then `{"end":true}` or an error |
  *
@@ -36,6 +37,7 @@ import { certificateRoutes } from "./certificate-api.ts";
 import { assertMeant } from "./config-header.ts";
 import { listenAt, type TakenSocket } from "./control-socket.ts";
 import { readLines } from "./line-reader.ts";
+import { queueRoutes } from "./queue-api.ts";
 import { timeRoutes } from "./time-api.ts";
 
 export interface AdminApiOptions {
@@ -91,7 +93,11 @@ export class AdminApi implements Part {
           operations.probe(parseProbe(await this.#members(request)), signal),
       ],
     ]);
-    const routes = [...certificateRoutes(operations.certificates), ...timeRoutes(operations.time)];
+    const routes = [
+      ...certificateRoutes(operations.certificates),
+      ...timeRoutes(operations.time),
+      ...queueRoutes(operations.queue),
+    ];
     for (const [name, answer] of routes) {
       this.#routes.set(name, async (request) => answer(await this.#members(request)));
     }

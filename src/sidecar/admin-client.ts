@@ -34,6 +34,8 @@ import { CertificateClient } from "./certificate-api.ts";
 import type { CertificateOperations } from "./certificate-operations.ts";
 import { CONFIG_HEADER } from "./config-header.ts";
 import { readLines } from "./line-reader.ts";
+import { QueueClient } from "./queue-api.ts";
+import type { QueueOperations } from "./queue-operations.ts";
 import { TimeClient, type TimeOperations } from "./time-api.ts";
 
 /** Largest answer, or line of a stream, taken from the agent, in bytes. */
@@ -62,6 +64,12 @@ export class AdminClient {
 
   get certificates(): CertificateOperations {
     return new CertificateClient((method, path, body) =>
+      this.#ask(method, path, body === undefined ? undefined : JSON.stringify(body)),
+    );
+  }
+
+  get queue(): QueueOperations {
+    return new QueueClient((method, path, body) =>
       this.#ask(method, path, body === undefined ? undefined : JSON.stringify(body)),
     );
   }

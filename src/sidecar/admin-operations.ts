@@ -15,6 +15,7 @@ import type { EndpointKind } from "../rpc/call.ts";
 import type { ProbeResult } from "../transport/probe-result.ts";
 import type { CodecName } from "../wire/codec/codec.ts";
 import type { CertificateOperations, IdentityView } from "./certificate-operations.ts";
+import type { QueueOperations, QueueView } from "./queue-operations.ts";
 import type { RevocationView } from "./revocation-view.ts";
 import type { TimeOperations } from "./time-api.ts";
 
@@ -64,6 +65,8 @@ export interface StatusView {
   readonly time?: ClockView | undefined;
   /** How long our certificates and the authorities have left: the worst first, at most 16. */
   readonly expiry?: readonly ExpiryReading[] | undefined;
+  /** The rotation queue in short; `undefined` without a certificate store. */
+  readonly queue?: QueueView | undefined;
   /** Open peer connections, by now. */
   readonly connections: number;
   /** Totals since the start; names are the counters' own (`calls`, `errors`, `handshakes_failed`, …). */
@@ -154,6 +157,8 @@ export interface ReloadView {
 export interface AdminOperations {
   /** The device's own certificate, keys and trust bundle. */
   readonly certificates: CertificateOperations;
+  /** What the device still has to do. */
+  readonly queue: QueueOperations;
   /** The fleet's word on the time. */
   readonly time: TimeOperations;
   status(): StatusView;

@@ -3,6 +3,7 @@
  */
 
 import { NoStore } from "#src/agent/no-store.ts";
+import { NO_QUEUE } from "#src/agent/rotation-queue.ts";
 import { AgentError } from "#src/base/errors.ts";
 import type { LimitsView } from "#src/guard/limits-view.ts";
 import type {
@@ -14,6 +15,7 @@ import type {
   StatusView,
 } from "#src/sidecar/admin-operations.ts";
 import type { CertificateOperations } from "#src/sidecar/certificate-operations.ts";
+import type { QueueOperations } from "#src/sidecar/queue-operations.ts";
 import type { TimeOperations } from "#src/sidecar/time-api.ts";
 import type { ProbeResult } from "#src/transport/probe-result.ts";
 
@@ -107,6 +109,7 @@ export const LIMITS: LimitsView = {
 
 export class FakeAgent implements AdminOperations {
   certificates: CertificateOperations = new NoStore("the test has none");
+  queue: QueueOperations = NO_QUEUE;
   time: TimeOperations = {
     challenge: async () => ({ device: "greeter", epoch: "e", nonce: "n", forMs: 600_000 }),
     apply: async (statement) => {

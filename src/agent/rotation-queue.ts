@@ -1,0 +1,181 @@
+/**
+ * The rotation queue beside the certificate store: opened with it, under its lock, in a directory of
+ * its own inside it, where the store's own survey does not look.
+ */
+import { join } from "node:path";
+import { AgentError, isAgentError } from "../base/errors.ts";
+import { type Logger, SILENT } from "../base/log.ts";
+import type { CertificateStore } from "../identity/store/certificate-store.ts";
+import type { JumpWatch } from "../identity/time/jump-watch.ts";
+import { AttemptBudget } from "../queue/attempt-budget.ts";
+import type { DurableIntentQueue } from "../queue/durable-intent-queue.ts";
+import type { IntentHandlers } from "../queue/handlers.ts";
+import { hasEnded, type Intent } from "../queue/intent.ts";
+import type { IntentQueue } from "../queue/intent-queue.ts";
+import { memoryQueue, openIntentQueue, type QueueOptions } from "../queue/open-intent-queue.ts";
+import { QueueWorker } from "../queue/queue-worker.ts";
+import type {
+  QueueEntryView,
+  QueueListView,
+  QueueOperations,
+  QueueView,
+} from "../sidecar/queue-operations.ts";
+import type { StatePorts } from "./agent-ports.ts";
+
+/** In `store.dir`. */
+const PLACE = join("queue", "intents");
+
+export interface RotationQueueOptions {
+  readonly store: CertificateStore;
+  readonly ports: Pick<StatePorts, "clock" | "random" | "disk" | "bootTimeMs">;
+  readonly log: Logger;
+  /** The name in the device's certificate; `undefined` while it has none. */
+  readonly device: string | undefined;
+  readonly jumps: Pick<JumpWatch, "onJump">;
+}
+
+/** A disk that fails, or a queue of a newer version, is no reason not to serve: the queue says so. */
+export async function openRotationQueue(options: RotationQueueOptions): Promise<RotationQueue> {
+  const place = placeOf(options);
+  return new RotationQueue(await openOrRemember(place), options);
+}
+
+async function openOrRemember(place: QueueOptions): Promise<DurableIntentQueue> {
+  try {
+    return await openIntentQueue(place);
+  } catch (error) {
+    // After a fall-back to an older version: its file stays for the newer one.
+    if (!isAgentError(error, "ERR_QUEUE_FORMAT")) throw error;
+    return memoryQueue(error, place);
+  }
+}
+
+/** For a command while no agent runs. @throws AgentError `ERR_QUEUE_FORMAT`, `ERR_QUEUE_IO`. */
+export async function openIdleQueue(
+  store: CertificateStore,
+  ports: Pick<StatePorts, "clock" | "random" | "disk">,
+): Promise<QueueOperations & AsyncDisposable> {
+  const place = placeOf({ store, ports, log: SILENT, device: undefined });
+  const queue = await openIntentQueue({ ...place, opener: "command" });
+  return Object.assign(queueOperations(queue), {
+    [Symbol.asyncDispose]: () => queue[Symbol.asyncDispose](),
+  });
+}
+
+function placeOf({
+  store: { dir, epoch },
+  ports: { clock, random, disk },
+  log,
+  device,
+}: {
+  readonly store: CertificateStore;
+  readonly ports: Pick<StatePorts, "clock" | "random" | "disk">;
+  readonly log: Logger;
+  readonly device: string | undefined;
+}): QueueOptions {
+  return { path: join(dir, PLACE), disk, epoch, device, clock, random, log };
+}
+
+export class RotationQueue implements AsyncDisposable {
+  /** What all outgoing work shares. */
+  readonly budget: AttemptBudget;
+  readonly operations: QueueOperations;
+  readonly #queue: DurableIntentQueue;
+  readonly #options: RotationQueueOptions;
+  readonly #open = new AsyncDisposableStack();
+  #worker: QueueWorker | undefined;
+
+  /** Use {@link openRotationQueue}. */
+  constructor(queue: DurableIntentQueue, options: RotationQueueOptions) {
+    const { ports, store } = options;
+    const { clock, random } = ports;
+    this.#queue = this.#open.use(queue);
+    this.#options = options;
+    this.operations = queueOperations(queue);
+    this.budget = new AttemptBudget({
+      ...{ clock, random, saved: queue.savedAttempts, sinceBootMs: ports.bootTimeMs() },
+      // drawn for each store, so no two devices have the same
+      device: store.epoch,
+    });
+    queue.keepAttempts(() => this.budget.save());
+  }
+
+  get queue(): IntentQueue {
+    return this.#queue;
+  }
+
+  /** Begins to work the queue off; may be called once. */
+  start(handlers: IntentHandlers): void {
+    const { ports, log, jumps } = this.#options;
+    const { clock } = ports;
+    const parts = { queue: this.#queue, budget: this.budget, handlers, clock, log };
+    const worker = this.#open.use(new QueueWorker(parts));
+    this.#worker = worker;
+    this.#open.defer(jumps.onJump(() => worker.wake()));
+    worker.start();
+  }
+
+  view(): QueueView {
+    const count = (state: Intent["state"]): number =>
+      this.#queue.list().filter((intent) => intent.state === state).length;
+    const { durable, fault, healed } = this.#queue.health;
+    const { bytesWritten, syncs, operations } = this.#queue.wear;
+    const done = this.#worker?.counters ?? { attempts: 0, succeeded: 0, failed: 0 };
+    return {
+      ...{ waiting: count("waiting"), running: count("running"), failed: count("failed") },
+      ...{ durable, fault: fault ?? null, healed },
+      attempts: { begun: done.attempts, succeeded: done.succeeded, failed: done.failed },
+      wear: { bytesWritten, syncs, operations },
+    };
+  }
+
+  /** Sentences a person should read. */
+  warnings(): readonly string[] {
+    const { durable, fault, healed } = this.#queue.health;
+    const given = this.#queue.list().filter(({ state }) => state === "failed");
+    return [
+      ...(durable ? [] : [`the rotation queue lives in memory only: ${fault}`]),
+      ...healed.map((words) => `the rotation queue was repaired: ${words}`),
+      ...given.map(({ id, lastError }) => `${id} failed for good: ${lastError}`),
+    ];
+  }
+
+  /** Waits for what runs to stop; a later start resumes it. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#open.disposeAsync();
+  }
+}
+
+function queueOperations(queue: IntentQueue): QueueOperations {
+  return {
+    async list(): Promise<QueueListView> {
+      const { durable, fault } = queue.health;
+      return { entries: queue.list().map(entryView), durable, fault: fault ?? null };
+    },
+    retry: async (id) => entryView(await queue.retry(id)),
+    drop: async (id) => entryView(await queue.drop(id)),
+  };
+}
+
+function entryView(intent: Intent): QueueEntryView {
+  const { id, kind, generation, state, step, object, attempts, lastError, createdAt } = intent;
+  return {
+    ...{ id, kind, generation, state, attempts, createdAt },
+    step: step ?? null,
+    object: object ?? null,
+    nextAttemptAt: hasEnded(intent) ? null : intent.nextAttemptAt,
+    lastError: lastError ?? null,
+  };
+}
+
+/** The answers of an agent that has no certificate store. */
+export const NO_QUEUE: QueueOperations = {
+  list: () => noQueue(),
+  retry: () => noQueue(),
+  drop: () => noQueue(),
+};
+
+async function noQueue(): Promise<never> {
+  const words = "there is no certificate store, and so no rotation queue";
+  throw new AgentError("ERR_STORE_NONE", words);
+}

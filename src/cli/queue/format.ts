@@ -1,0 +1,36 @@
+/**
+ * The rotation queue as text for people.
+ */
+import { formatMoment, formatSpan } from "../../identity/span-words.ts";
+import type { QueueEntryView, QueueListView } from "../../sidecar/queue-operations.ts";
+import { paint } from "../format/style.ts";
+import { table } from "../format/table.ts";
+import type { Output } from "../terminal.ts";
+
+const HEADING = ["id", "state", "step", "attempts", "next attempt", "last error"];
+
+/** @param nowMs Unix milliseconds. */
+export function formatQueue(
+  { entries, durable, fault }: QueueListView,
+  out: Output,
+  nowMs: number,
+): string {
+  const rows = entries.map((entry) => [
+    entry.id,
+    paint(out, entry.state === "failed" ? "red" : "green", entry.state),
+    entry.step ?? "-",
+    String(entry.attempts),
+    nextWords(entry, nowMs),
+    entry.lastError ?? "-",
+  ]);
+  const list = rows.length === 0 ? "the queue is empty" : table(HEADING, rows);
+  if (durable) return list;
+  return `${list}\n${paint(out, "red", `in memory only: ${fault ?? "it can't be written"}`)}`;
+}
+
+function nextWords({ state, nextAttemptAt }: QueueEntryView, nowMs: number): string {
+  if (state === "running") return "under way";
+  if (nextAttemptAt === null) return "-";
+  const left = nextAttemptAt - nowMs;
+  return left <= 0 ? "due" : `in ${formatSpan(left)} (${formatMoment(nextAttemptAt)})`;
+}

@@ -115,6 +115,7 @@ export class Intake {
       since: clock.monotonicMs(),
       local: isLoopback(address),
       crowd: addressKey(address),
+      domains: [],
     };
     raw.on("error", () => raw.destroy());
     if (this.#options.refusesConnection?.(this.established) === true) {
@@ -201,6 +202,7 @@ export class Intake {
       this.#shaking.set(visitor.key, visitor);
       visitor.raw.unshift(visitor.first);
       visitor.first = new Uint8Array();
+      visitor.domains = tls.domains();
       tls.server.emit("connection", visitor.raw);
     }
     this.#watchDawdlers();
@@ -234,7 +236,7 @@ export class Intake {
     visitor.socket = socket;
     const judgedAt = time?.peerTime() ?? { nowMs: clock.now() };
     const context = { ...judgedAt, role: "client" } as const;
-    const domains = tls.domains();
+    const { domains } = visitor;
     const bundle = domains.flatMap((domain) => domain.bundle);
     const shown = judgeSocket(socket, takePeerCertificate(socket), context, bundle);
     const placed = placePeer(shown, domains, context.nowMs);

@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { Principal } from "../base/principal.ts";
 import type { Timer } from "../host/clock.ts";
 import { principalOf } from "../identity/peer-principal.ts";
+import type { TrustDomain } from "../identity/trust-domain.ts";
 import type { Seat } from "./admission.ts";
 import type { JudgedPeer } from "./peer-certificates.ts";
 
@@ -16,6 +17,11 @@ export interface Visitor extends Seat {
   socket: Socket;
   timer: Timer | undefined;
   first: Uint8Array;
+  /**
+   * As its handshake began, which OpenSSL judges by them to the end: placed in others, it could pass for
+   * a peer of a domain that never vouched for it.
+   */
+  domains: readonly TrustDomain[];
 }
 
 /** A connection that was let in although enforcing would have refused it. */

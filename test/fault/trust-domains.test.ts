@@ -2,6 +2,8 @@
  * Several trust domains, each with a bundle of its own: who is placed where, on real handshakes.
  */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { after, suite, test } from "node:test";
 import type { TLSSocket } from "node:tls";
 import { HandSource, type LeafOptions, type TestPki, testPki } from "../fakes/certificates.ts";
@@ -28,10 +30,14 @@ suite("several trust domains", async () => {
   });
   after(() => rig[Symbol.asyncDispose]());
 
-  async function dial(pki: TestPki, options: LeafOptions = {}): Promise<TLSSocket> {
+  async function dial(
+    pki: TestPki,
+    options: LeafOptions = {},
+    port = rig.port,
+  ): Promise<TLSSocket> {
     const leaf = await pki.issue("backend", options);
     const chain = leaf.certificatePem + (options.authority?.certificatePem ?? "");
-    return dialTls(rig.port, { ca: own.caPem, cert: chain, key: leaf.keyPem });
+    return dialTls(port, { ca: own.caPem, cert: chain, key: leaf.keyPem });
   }
 
   for (const [pki, domains] of [
@@ -75,8 +81,59 @@ suite("several trust domains", async () => {
     open.destroy();
   });
 
+  test("a handshake that outlasts its domain is placed there, and not in ours", async () => {
+    await using halfway = await holdSecondFlight(rig.port);
+    const dialling = dial(partner, {}, halfway.port);
+    await halfway.held;
+    source.replace(material);
+    halfway.release();
+    const socket = await dialling;
+    assert.equal(await echo(socket, "hi"), "echo:hi");
+    assert.deepEqual(rig.handed.at(-1)?.principal.trustDomains, ["partner.org"]);
+    socket.destroy();
+  });
+
   test("a domain that is gone vouches for nobody", async () => {
     source.replace(material);
     assert.match(await readAll(await dial(partner)), /REFUSED/);
   });
 });
+
+interface HeldHandshake extends AsyncDisposable {
+  readonly port: number;
+  /** The server has answered, and the client's certificate is on its way. */
+  readonly held: Promise<void>;
+  release(): void;
+}
+
+/** A way to `port` on which all that the client says after its hello waits for `release`. */
+async function holdSecondFlight(port: number): Promise<HeldHandshake> {
+  const held = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
+  const server = createServer((client) => {
+    const onward = connect(port, "127.0.0.1");
+    for (const socket of [client, onward]) socket.on("error", () => socket.destroy());
+    onward.pipe(client);
+    client.once("data", (hello: Uint8Array) => {
+      onward.write(hello);
+      client.once("data", (flight: Uint8Array) => {
+        client.pause();
+        held.resolve();
+        void released.promise.then(() => {
+          onward.write(flight);
+          client.pipe(onward);
+        });
+      });
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    port: (server.address() as AddressInfo).port,
+    held: held.promise,
+    release: () => released.resolve(),
+    async [Symbol.asyncDispose]() {
+      server.close();
+    },
+  };
+}

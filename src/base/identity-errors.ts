@@ -158,6 +158,11 @@ export const IDENTITY_ERRORS = {
   },
   ERR_QUEUE_CLOSED: { status: 503, retry: true, hint: "the agent is stopping; try again" },
   // trusted time
+  ERR_TRUST_UPDATE: {
+    status: 400,
+    retry: false,
+    hint: "have the update made again, or fetch the whole chain; docs/rotation.md says who signs it",
+  },
   ERR_TIME_STATEMENT: {
     status: 400,
     retry: false,
@@ -180,6 +185,16 @@ export const IDENTITY_ERRORS = {
     hint: "the identity can't be used on this device; look at `microedge doctor` and the agent's log",
   },
   // certificates from an authority
+  ERR_ENROLLED: {
+    status: 409,
+    retry: false,
+    hint: "nothing was asked and no token was spent; to replace the identity add --again",
+  },
+  ERR_ISSUER_NONE: {
+    status: 409,
+    retry: false,
+    hint: "set kind, url and root_sha256 under [issuer], and restart the agent",
+  },
   ERR_ISSUER_UNREACHABLE: {
     status: 503,
     retry: true,

@@ -44,6 +44,11 @@ export interface Installed {
 export interface TrustReplacement {
   /** For how long the authorities that go still count, ms; 0 drops them at once. */
   readonly overlapMs: number;
+  /**
+   * Take the bundle also while our own chain verifies only under authorities that go: those stay until it
+   * has been replaced, however long the overlap.
+   */
+  readonly keepNeeded?: boolean;
   /** A new key and chain that come with the bundle; default those in force. */
   readonly identity?: Omit<IdentityContent, "trustBundlePem">;
 }

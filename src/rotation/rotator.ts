@@ -127,21 +127,21 @@ export class Rotator implements Part {
         throw new CandidateRefused([{ code: "no-identity", words, fix: "import a certificate" }]);
       }
       const alone = { key: own.key, chainPem: own.chainPem, trustBundlePem };
-      const { overlapMs } = replacement;
-      if (overlapMs === 0 || current === undefined) {
+      const { overlapMs, keepNeeded = false } = replacement;
+      if ((overlapMs === 0 && !keepNeeded) || current === undefined) {
         const installed = await this.#install(alone, { origin: "trust" });
         await this.#window.close();
         return installed;
       }
       // Under the new bundle alone, or the end of the window would leave us without peers.
-      const { content } = await this.#judged(alone);
+      if (!keepNeeded) await this.#judged(alone);
       const { bundlePem, undo } = await this.#window.open(
         current.trustBundlePem,
-        content.trustBundlePem,
-        overlapMs,
+        trustBundlePem,
+        keepNeeded ? Math.max(1, overlapMs) : overlapMs,
       );
       try {
-        return await this.#install({ ...content, trustBundlePem: bundlePem }, { origin: "trust" });
+        return await this.#install({ ...alone, trustBundlePem: bundlePem }, { origin: "trust" });
       } catch (error) {
         await undo();
         throw error;

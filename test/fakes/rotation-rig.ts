@@ -57,6 +57,8 @@ export class RotationRig {
   ) => ProbeOutcome | Promise<ProbeOutcome> = () => UNREACHABLE;
   /** What the validator has against a leaf, by its common name. */
   objections: (cn: string, purpose: JudgePurpose) => readonly Reason[] = () => [];
+  /** What the validator has against a candidate as a whole. */
+  judge: (candidate: Candidate) => readonly Reason[] = () => [];
   /** What revocation has against a leaf, by its common name. */
   revoked: (cn: string) => readonly Reason[] = () => [];
   selfHandshake: RotatorOptions["trial"] = {
@@ -121,7 +123,7 @@ export class RotationRig {
 
   #validate(candidate: Candidate, purpose: JudgePurpose): CandidateReport {
     const { chainPem, trustBundlePem, tlsKey } = candidate;
-    const reasons = this.objections(commonNameOf(chainPem), purpose);
+    const reasons = [...this.objections(commonNameOf(chainPem), purpose), ...this.judge(candidate)];
     const digest = materialDigest({ chainPem, trustBundlePem });
     const material = { chainPem, trustBundlePem, key: tlsKey, digest };
     return {

@@ -1,0 +1,125 @@
+/**
+ * Which updates of a file count here and now, and how far they lead. Each must be signed, be for this device,
+ * follow the one before it, and the last must be in date; those before it need not: a device that was away
+ * takes a chain whose links have long ended. Pure.
+ */
+import { formatMoment } from "../identity/span-words.ts";
+import type { FleetKey } from "../identity/time/time-statement.ts";
+import type { TimeView } from "../identity/time/time-view.ts";
+import { ANY, bundleDigest, type SignedTrustUpdate, verifyTrustUpdate } from "./trust-update.ts";
+
+/** How far this device has come. */
+export interface TrustPosition {
+  /** Of the last update that was taken; 0 for none. */
+  readonly sequence: number;
+  /** Digest of the bundle that the next update must name. */
+  readonly digest: string;
+}
+
+export interface TrustContext {
+  readonly position: TrustPosition;
+  readonly keys: readonly FleetKey[];
+  /** The name in the device's certificate; `undefined` without one. */
+  readonly device: string | undefined;
+  readonly epoch: string;
+  readonly time: TimeView;
+}
+
+export type TrustRefusal =
+  | "no-key"
+  | "unknown-key"
+  | "bad-signature"
+  | "wrong-device"
+  | "wrong-epoch"
+  | "gap"
+  | "fork"
+  | "not-yet-valid"
+  | "out-of-date";
+
+export type TrustVerdict =
+  | { readonly kind: "take"; readonly update: SignedTrustUpdate; readonly steps: number }
+  /** Nothing newer in it: a file that is read again, or a replay. */
+  | { readonly kind: "known"; readonly words: string }
+  | { readonly kind: "refused"; readonly reason: TrustRefusal; readonly words: string };
+
+/** @param updates By sequence. */
+export function judgeTrustUpdates(
+  updates: readonly SignedTrustUpdate[],
+  context: TrustContext,
+): TrustVerdict {
+  const { keys } = context;
+  if (keys.length === 0) {
+    return refused("no-key", "trust.update_keys names no key; trust updates don't count");
+  }
+  // Signatures first: nobody without a key learns anything from the order of the others.
+  for (const update of updates) {
+    const verdict = verifyTrustUpdate(update, keys);
+    const which = `update ${update.sequence}`;
+    if (verdict === "unknown-key") {
+      const words = `${which} names the key ${update.key}, which is not in trust.update_keys`;
+      return refused(verdict, words);
+    }
+    if (verdict === "bad-signature") {
+      return refused(verdict, `the key ${update.key} did not sign ${which}`);
+    }
+  }
+  const newer = updates.filter(({ sequence }) => sequence > context.position.sequence);
+  if (newer.length === 0) {
+    const words = `update ${context.position.sequence} was taken already, and the file has none that is newer`;
+    return { kind: "known", words };
+  }
+  return follow(newer, context);
+}
+
+function follow(newer: readonly SignedTrustUpdate[], context: TrustContext): TrustVerdict {
+  const { device, epoch } = context;
+  // The newest that stands on its own saves everything before it.
+  const start = newer.findLastIndex(({ previous }) => previous === ANY);
+  let { sequence, digest } = context.position;
+  let last: SignedTrustUpdate | undefined;
+  let steps = 0;
+  for (const update of newer.slice(Math.max(0, start))) {
+    const which = `update ${update.sequence}`;
+    if (update.device !== ANY && update.device !== device) {
+      return refused("wrong-device", `${which} is for "${update.device}"`);
+    }
+    if (update.epoch !== ANY && update.epoch !== epoch) {
+      return refused("wrong-epoch", `${which} is for epoch ${update.epoch} of the store`);
+    }
+    if (update.sequence === sequence) continue;
+    if (update.previous !== ANY && update.sequence !== sequence + 1) {
+      const words = `${which} follows ${update.sequence - 1}, and this device has ${sequence}: the file must hold all from ${sequence + 1} on`;
+      return refused("gap", words);
+    }
+    if (update.previous !== ANY && update.previous !== digest) {
+      const words = `${which} follows another trust bundle than the one of update ${sequence} here`;
+      return refused("fork", words);
+    }
+    sequence = update.sequence;
+    digest = bundleDigest(update.bundle);
+    last = update;
+    steps += 1;
+  }
+  if (last === undefined) throw new TypeError("there is at least one newer update");
+  return inDate(last, context.time) ?? { kind: "take", update: last, steps };
+}
+
+/** A clock that nobody vouches for is heard neither way: only what is proven refuses. */
+function inDate(update: SignedTrustUpdate, time: TimeView): TrustVerdict | undefined {
+  const { notBefore, notAfter, sequence } = update;
+  const vouched = !time.clockWrong && (time.state === "network" || time.state === "authenticated");
+  if (vouched && time.nowMs < notBefore) {
+    const words = `update ${sequence} counts from ${formatMoment(notBefore)} on`;
+    return refused("not-yet-valid", words);
+  }
+  const atLeast = vouched ? time.nowMs : time.floorMs;
+  if (atLeast > notAfter) {
+    const words = `update ${sequence} counted until ${formatMoment(notAfter)}: fetch a newer one`;
+    return refused("out-of-date", words);
+  }
+  return undefined;
+}
+
+function refused(reason: TrustRefusal, words: string): TrustVerdict {
+  return { kind: "refused", reason, words };
+}

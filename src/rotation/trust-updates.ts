@@ -1,0 +1,127 @@
+/**
+ * Takes signed trust updates: by command, from a file that appears (USB), from a URL. What was taken is kept
+ * as a note of the store, so that no older one counts again.
+ *
+ * The old authorities stay for the overlap, and longer when the device's own certificate needs them: until
+ * it has been renewed under the new ones. The note is written after the bundle is in force; a power cut
+ * between the two takes the same update once more, which changes nothing.
+ */
+import { AgentError, errorText } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { CertificateStore } from "../identity/store/certificate-store.ts";
+import type { FleetKey } from "../identity/time/time-statement.ts";
+import type { TimeView } from "../identity/time/time-view.ts";
+import type { Rotator } from "./rotator.ts";
+import { bundleDigest, parseTrustUpdates } from "./trust-update.ts";
+import { judgeTrustUpdates, type TrustPosition } from "./trust-update-chain.ts";
+
+export const TRUST_NOTE = "trust-position";
+
+export interface TrustUpdatesPorts {
+  readonly store: CertificateStore;
+  readonly rotator: Pick<Rotator, "replaceTrust">;
+  readonly keys: () => readonly FleetKey[];
+  /** The name in the device's certificate. */
+  readonly device: () => string | undefined;
+  readonly time: () => TimeView;
+  /** For how long authorities that go still count, ms. */
+  readonly overlapMs: () => number;
+  /** The roots that are trusted now, for whoever pins them: the issuer. PEM. */
+  readonly onTaken: (bundlePem: string) => Promise<void>;
+  readonly log: Logger;
+}
+
+export interface TrustUpdateOutcome {
+  readonly outcome: "taken" | "known";
+  /** Of the last update that counts now. */
+  readonly sequence: number;
+  /** How many of the chain were gone through. */
+  readonly steps: number;
+  readonly words: string;
+}
+
+export class TrustUpdates {
+  readonly #ports: TrustUpdatesPorts;
+  #turn: Promise<unknown> = Promise.resolve();
+  /** A file that stays bad is told once. */
+  #told: string | undefined;
+
+  constructor(ports: TrustUpdatesPorts) {
+    this.#ports = ports;
+  }
+
+  /**
+   * Takes what a file of updates holds, as one change.
+   *
+   * @throws AgentError `ERR_TRUST_UPDATE` with the reason, `ERR_IDENTITY_NONE` for an empty store;
+   *   `ERR_CERT_REFUSED`, `ERR_STORE_*`: nothing has changed.
+   */
+  take(text: string): Promise<TrustUpdateOutcome> {
+    const turn = this.#turn.then(() => this.#take(text));
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** As {@link take}, for what was found rather than given: a refusal is told once, and nothing thrown. */
+  async offer(text: string, source: string): Promise<TrustUpdateOutcome | undefined> {
+    try {
+      const outcome = await this.take(text);
+      this.#told = undefined;
+      return outcome;
+    } catch (error) {
+      const reason = errorText(error);
+      if (this.#told !== reason) this.#ports.log.emit("trust.update.refused", { source, reason });
+      this.#told = reason;
+      return undefined;
+    }
+  }
+
+  /** Of the last update that was taken; 0 for none. */
+  async sequence(): Promise<number> {
+    return (await this.#position())?.sequence ?? 0;
+  }
+
+  async #take(text: string): Promise<TrustUpdateOutcome> {
+    const { store, rotator, keys, device, time, overlapMs, onTaken, log } = this.#ports;
+    const { current } = store;
+    if (current === undefined) {
+      const words = "the store is empty: there is no identity that the trust bundle could be for";
+      throw new AgentError("ERR_IDENTITY_NONE", words);
+    }
+    const kept = await this.#position();
+    const position = kept ?? { sequence: 0, digest: bundleDigest(current.trustBundlePem) };
+    const verdict = judgeTrustUpdates(parseTrustUpdates(text), {
+      ...{ position, keys: keys(), device: device(), epoch: store.epoch, time: time() },
+    });
+    if (verdict.kind === "refused") {
+      throw new AgentError("ERR_TRUST_UPDATE", verdict.words, {
+        fields: { cause: verdict.reason },
+      });
+    }
+    if (verdict.kind === "known") {
+      return { outcome: "known", sequence: position.sequence, steps: 0, words: verdict.words };
+    }
+    const { update, steps } = verdict;
+    const { sequence, bundle } = update;
+    // Where the chain begins must outlive a power cut after the bundle: it is then no longer in force.
+    if (kept === undefined) await store.writeNote(TRUST_NOTE, formatPosition(position));
+    await rotator.replaceTrust(bundle, { overlapMs: overlapMs(), keepNeeded: true });
+    await onTaken(bundle);
+    await store.writeNote(TRUST_NOTE, formatPosition({ sequence, digest: bundleDigest(bundle) }));
+    log.emit("trust.update.applied", { sequence, steps, key: update.key });
+    const words = `trust update ${sequence} is in force`;
+    return { outcome: "taken", sequence, steps, words };
+  }
+
+  /** @throws AgentError `ERR_STORE_CORRUPT`: without it a replay could not be told. */
+  async #position(): Promise<TrustPosition | undefined> {
+    const bytes = await this.#ports.store.readNote(TRUST_NOTE);
+    if (bytes === undefined) return undefined;
+    const { sequence, digest } = JSON.parse(new TextDecoder().decode(bytes)) as TrustPosition;
+    return { sequence, digest };
+  }
+}
+
+function formatPosition(position: TrustPosition): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify({ version: 1, ...position }));
+}

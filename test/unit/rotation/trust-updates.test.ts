@@ -1,0 +1,269 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isAgentError } from "#src/base/errors.ts";
+import type { TimeView } from "#src/identity/time/time-view.ts";
+import { bundleDigest, parseTrustUpdates } from "#src/rotation/trust-update.ts";
+import { judgeTrustUpdates, type TrustContext } from "#src/rotation/trust-update-chain.ts";
+import { TrustUpdates } from "#src/rotation/trust-updates.ts";
+import { testPki } from "../../fakes/certificates.ts";
+import { type Process, RotationRig } from "../../fakes/rotation-rig.ts";
+import { TrustSigner } from "../../fakes/trust-signer.ts";
+
+const NOW = Date.UTC(2026, 5, 1);
+const EPOCH = "0123456789abcdef0123456789abcdef";
+const [a, b, c] = (await Promise.all(["A", "B", "C"].map((name) => testPki(name, NOW)))).map(
+  ({ caPem }) => caPem,
+) as [string, string, string];
+const signer = new TrustSigner();
+const LINES = signer.chain([a, b, c]);
+const SECURE: TimeView = {
+  ...{ state: "network", nowMs: NOW, floorMs: NOW, clockWrong: false, words: undefined },
+};
+
+function context(changes: Partial<TrustContext> = {}): TrustContext {
+  const position = { sequence: 0, digest: bundleDigest(a) };
+  return { position, keys: [signer.key], device: "roof-7", epoch: EPOCH, time: SECURE, ...changes };
+}
+
+const CASES: readonly {
+  readonly why: string;
+  readonly lines: readonly string[];
+  readonly context?: Partial<TrustContext>;
+  readonly expected: string;
+}[] = [
+  { why: "the next one", lines: LINES.slice(0, 1), expected: "take 1 in 1" },
+  { why: "two generations away: the whole chain", lines: LINES, expected: "take 2 in 2" },
+  { why: "lines in any order", lines: LINES.toReversed(), expected: "take 2 in 2" },
+  { why: "away for two and only the last is there", lines: LINES.slice(1), expected: "gap" },
+  {
+    why: "the pin of last resort: one that stands on its own",
+    lines: [signer.sign({ sequence: 9, bundle: c })],
+    expected: "take 9 in 1",
+  },
+  {
+    why: "a chain that goes on from one that stands on its own",
+    lines: [
+      signer.sign({ sequence: 5, bundle: b }),
+      signer.sign({ sequence: 6, bundle: c, previous: bundleDigest(b) }),
+    ],
+    expected: "take 6 in 2",
+  },
+  {
+    why: "a replay",
+    lines: LINES.slice(0, 1),
+    context: { position: { sequence: 1, digest: bundleDigest(b) } },
+    expected: "known",
+  },
+  {
+    why: "an older bundle that stands on its own is a replay, too",
+    lines: [signer.sign({ sequence: 2, bundle: a })],
+    context: { position: { sequence: 2, digest: bundleDigest(c) } },
+    expected: "known",
+  },
+  {
+    why: "the right number over another bundle",
+    lines: LINES.slice(1),
+    context: { position: { sequence: 1, digest: bundleDigest(a) } },
+    expected: "fork",
+  },
+  {
+    why: "another key that calls itself by our id can't sign",
+    lines: [signer.sign({ sequence: 1, bundle: b }, { sequence: 2 })],
+    expected: "bad-signature",
+  },
+  {
+    why: "another bundle under the signature",
+    lines: [signer.sign({ sequence: 1, bundle: b }, { bundle: c })],
+    expected: "bad-signature",
+  },
+  {
+    why: "a key that is not configured",
+    lines: [new TrustSigner(3).sign({ sequence: 1, bundle: b })],
+    expected: "unknown-key",
+  },
+  {
+    why: "one bad link spoils the chain",
+    lines: [LINES[0] ?? "", new TrustSigner(3).sign({ sequence: 2, bundle: c })],
+    expected: "unknown-key",
+  },
+  { why: "no key configured", lines: LINES, context: { keys: [] }, expected: "no-key" },
+  {
+    why: "for another device",
+    lines: [signer.sign({ sequence: 1, bundle: b, device: "roof-8" })],
+    expected: "wrong-device",
+  },
+  {
+    why: "for another epoch",
+    lines: [signer.sign({ sequence: 1, bundle: b, epoch: "f".repeat(32) })],
+    expected: "wrong-epoch",
+  },
+  {
+    why: "for this device and epoch",
+    lines: [signer.sign({ sequence: 1, bundle: b, device: "roof-7", epoch: EPOCH })],
+    expected: "take 1 in 1",
+  },
+  {
+    why: "not yet valid",
+    lines: [signer.sign({ sequence: 1, bundle: b, notBefore: NOW + 1 })],
+    expected: "not-yet-valid",
+  },
+  {
+    why: "not yet valid by a clock that is lost: taken, the clock proves nothing",
+    lines: [signer.sign({ sequence: 1, bundle: b, notBefore: NOW + 1 })],
+    context: { time: { ...SECURE, state: "floor", clockWrong: true } },
+    expected: "take 1 in 1",
+  },
+  {
+    why: "ended",
+    lines: [signer.sign({ sequence: 1, bundle: b, notAfter: NOW - 1 })],
+    expected: "out-of-date",
+  },
+  {
+    why: "ended by a clock that nobody vouches for: taken",
+    lines: [signer.sign({ sequence: 1, bundle: b, notAfter: NOW - 1 })],
+    context: { time: { ...SECURE, state: "unknown", floorMs: 0 } },
+    expected: "take 1 in 1",
+  },
+  {
+    why: "ended by what is proven, whatever the clock says",
+    lines: [signer.sign({ sequence: 1, bundle: b, notAfter: NOW - 1 })],
+    context: { time: { ...SECURE, state: "floor", nowMs: 0 } },
+    expected: "out-of-date",
+  },
+  {
+    why: "links before the last may have ended long ago",
+    lines: [
+      signer.sign({ sequence: 1, bundle: b, previous: bundleDigest(a), notAfter: 1 }),
+      signer.sign({ sequence: 2, bundle: c, previous: bundleDigest(b) }),
+    ],
+    expected: "take 2 in 2",
+  },
+];
+
+for (const { why, lines, context: changes, expected } of CASES) {
+  test(`trust updates: ${why}`, () => {
+    const verdict = judgeTrustUpdates(parseTrustUpdates(lines.join("\n")), context(changes));
+    const found =
+      verdict.kind === "take"
+        ? `take ${verdict.update.sequence} in ${verdict.steps}`
+        : verdict.kind === "refused"
+          ? verdict.reason
+          : verdict.kind;
+    assert.equal(found, expected);
+  });
+}
+
+const MALFORMED: readonly (readonly [why: string, text: string, says: RegExp])[] = [
+  ["nothing", "\n \n", /holds none/],
+  ["not JSON", "{", /line 1: it is not JSON/],
+  ["the second line", `${LINES[0]}\n[]`, /line 2: it is not a JSON object/],
+  ["a member too many", (LINES[0] ?? "").replace('"v":1', '"v":1,"x":2'), /no others/],
+  ["a later version", (LINES[0] ?? "").replace('"v":1', '"v":2'), /"v" must be 1/],
+  ["sequence 0", (LINES[0] ?? "").replace('"sequence":1', '"sequence":0'), /"sequence"/],
+  ["no bundle", (LINES[0] ?? "").replace(/"bundle":"[^"]*"/, '"bundle":""'), /no trust bundle/],
+  ["65 of them", Array(65).fill("{}").join("\n"), /more than 64/],
+  [
+    "a name with a line feed",
+    (LINES[0] ?? "").replace('"device":"any"', '"device":"a\\nb"'),
+    /"device"/,
+  ],
+];
+
+for (const [why, text, says] of MALFORMED) {
+  test(`trust updates that can't be read: ${why}`, () => {
+    assert.throws(
+      () => parseTrustUpdates(text),
+      (error) => isAgentError(error, "ERR_TRUST_UPDATE") && says.test(error.message),
+    );
+  });
+}
+
+test("how the PEM of a bundle is written does not matter, what is in it does", () => {
+  assert.equal(bundleDigest(a + b), bundleDigest(`${b}\n# words\n${a}${a}`));
+  assert.notEqual(bundleDigest(a + b), bundleDigest(a));
+});
+
+interface Taker {
+  readonly rig: RotationRig;
+  readonly process: Process;
+  readonly updates: TrustUpdates;
+  readonly pinned: string[];
+}
+
+async function taker(rig: RotationRig): Promise<Taker> {
+  const process = await rig.started();
+  const pinned: string[] = [];
+  const updates = new TrustUpdates({
+    ...{ store: rig.store, rotator: process.rotator, log: process.log },
+    keys: () => [signer.key],
+    device: () => "roof-7",
+    time: () => ({ ...SECURE, nowMs: rig.clock.now() }),
+    overlapMs: () => 86_400_000,
+    onTaken: async (pem) => void pinned.push(pem),
+  });
+  return { rig, process, updates, pinned };
+}
+
+async function device(): Promise<Taker> {
+  const rig = await RotationRig.make();
+  const first = await rig.started();
+  await first.rotator.install(await rig.content("roof-7"), { origin: "import" });
+  await first.rotator[Symbol.asyncDispose]();
+  return taker(rig);
+}
+
+test("two generations away: the chain is taken as one, the old root stays while our chain needs it", async () => {
+  const { rig, process, updates, pinned } = await device();
+  const own = rig.pki.caPem;
+  const [one = "", two = ""] = signer.chain([own, b, c]);
+  const needed = [{ code: "unknown-authority", words: "no way to a root", fix: "" }];
+  // the validator in memory: our chain verifies only while its root is trusted
+  rig.judge = ({ trustBundlePem }) => (trustBundlePem.includes(own.trim()) ? [] : needed);
+  const outcome = await updates.take(`${one}\n${two}\n`);
+  assert.deepEqual([outcome.outcome, outcome.sequence, outcome.steps], ["taken", 2, 2]);
+  const bundle = rig.store.current?.trustBundlePem ?? "";
+  assert.equal(bundleDigest(bundle), bundleDigest(own + c));
+  assert.deepEqual(pinned, [c]);
+  // the overlap is over, and the old root is still needed: it stays, and is told
+  await rig.clock.advance(2 * 86_400_000);
+  await process.rotator.settled();
+  assert.equal(bundleDigest(rig.store.current?.trustBundlePem ?? ""), bundleDigest(own + c));
+  assert.equal(process.log.of("trust.overlap.stuck").length, 1);
+  // renewed under the new root: the old one goes within the hour
+  rig.judge = () => [];
+  await rig.clock.advance(3_600_001);
+  await process.rotator.settled();
+  assert.equal(bundleDigest(rig.store.current?.trustBundlePem ?? ""), bundleDigest(c));
+
+  // and after a restart neither counts again
+  const again = await taker(rig);
+  assert.equal((await again.updates.take(`${one}\n${two}`)).outcome, "known");
+  assert.equal(await again.updates.sequence(), 2);
+});
+
+test("power lost between the bundle and its note: the same update again changes nothing", async () => {
+  const { rig, updates } = await device();
+  const [line = ""] = signer.chain([rig.pki.caPem, rig.pki.caPem + b]);
+  let left = 1;
+  const { writeNote } = rig.store;
+  rig.store.writeNote = async (name, bytes) => {
+    if (name === "trust-position" && left-- === 0) throw new Error("power");
+    await writeNote.call(rig.store, name, bytes);
+  };
+  await assert.rejects(updates.take(line), /power/);
+  const { number } = rig.store.current ?? {};
+  const again = await taker(rig);
+  const outcome = await again.updates.take(line);
+  assert.equal(outcome.outcome, "taken");
+  assert.equal(rig.store.current?.number, number);
+});
+
+test("what was found and not given is refused once, and nothing changes", async () => {
+  const { rig, updates, process } = await device();
+  const line = new TrustSigner(3).sign({ sequence: 1, bundle: b });
+  const { number } = rig.store.current ?? {};
+  assert.equal(await updates.offer(line, "/media/usb/trust"), undefined);
+  assert.equal(await updates.offer(line, "/media/usb/trust"), undefined);
+  assert.equal(process.log.of("trust.update.refused").length, 1);
+  assert.equal(rig.store.current?.number, number);
+});

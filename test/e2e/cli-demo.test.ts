@@ -27,7 +27,9 @@ suite("demo", () => {
     for (const part of [
       "pki init",
       "run --config",
+      "cert import --cert pki/gateway.crt",
       "call microedge Agent.Echo",
+      "cert import --cert pki/renewed.crt",
       "--address",
       "doctor",
     ]) {

@@ -22,6 +22,7 @@ export function findGoPeers(directory: string): GoPeers {
 }
 
 const LOOPBACK_SANS = "dns:localhost,ip:127.0.0.1";
+const GATEWAY_SANS = `${LOOPBACK_SANS},uri:spiffe://demo/gateway`;
 const HELLO = '{"text":"hello"}';
 
 /** Runs every step. @throws AgentError for the first that does not work. */
@@ -29,10 +30,14 @@ export async function playSteps(scene: Scene, peers: GoPeers | undefined): Promi
   await scene.microedge("a certificate authority, thrown away afterwards", "pki", "init");
   await scene.microedge(
     "a certificate for this agent",
-    ...["pki", "issue", "gateway", "--san", `${LOOPBACK_SANS},uri:spiffe://demo/gateway`],
+    ...["pki", "issue", "gateway", "--san", GATEWAY_SANS],
   );
   const greeter = peers === undefined ? undefined : await startGreeter(scene, peers);
   const config = await writeConfig(scene, greeter);
+  await scene.microedge(
+    "the certificate, its key and the trust bundle go into the certificate store",
+    ...importWords("gateway", config),
+  );
   const listen = await scene.startMicroedge(
     "the agent, with mutual TLS 1.3 on a free port of this machine",
     ["run", "--config", config],
@@ -54,8 +59,36 @@ export async function playSteps(scene: Scene, peers: GoPeers | undefined): Promi
     '"text":"hello"',
   );
   if (peers !== undefined) await callBothWays(scene, peers, listen, config);
+  await replaceCertificate(scene, listen, config);
   await scene.microedge("what the agent says of itself", "status", "--config", config);
   await scene.microedge("is anything wrong?", "doctor", "--config", config);
+}
+
+function importWords(name: string, config: string): string[] {
+  const files = ["--cert", `pki/${name}.crt`, "--key", `pki/${name}.key`, "--ca", "pki/ca.crt"];
+  return ["cert", "import", ...files, "--config", config];
+}
+
+/** The agent goes on serving; open connections do not notice. */
+async function replaceCertificate(scene: Scene, listen: string, config: string): Promise<void> {
+  await scene.microedge(
+    "the next certificate for the same device",
+    ...["pki", "issue", "renewed", "--san", GATEWAY_SANS],
+  );
+  expectText(
+    await scene.microedge(
+      "the running agent takes it, without dropping a connection",
+      ...importWords("renewed", config),
+    ),
+    "the running agent uses it",
+  );
+  expectText(
+    await scene.microedge(
+      "a call over mutual TLS with the new certificate",
+      ...["call", "microedge", "Agent.Echo", HELLO, "--address", listen, "--config", config],
+    ),
+    '"text":"hello"',
+  );
 }
 
 async function startGreeter(scene: Scene, peers: GoPeers): Promise<string> {
@@ -111,10 +144,8 @@ async function writeConfig(scene: Scene, greeter: string | undefined): Promise<s
   const lines = [
     "[rpc]",
     'listen = "127.0.0.1:0"',
-    "[tls]",
-    'cert = "pki/gateway.crt"',
-    'key = "pki/gateway.key"',
-    'ca = "pki/ca.crt"',
+    "[store]",
+    'dir = "store"',
     "[control]",
     'socket = "control.sock"',
   ];

@@ -29,6 +29,10 @@ export class NoStore implements CertificateOperations {
     return this.#none();
   }
 
+  enroll(): Promise<never> {
+    return this.#none();
+  }
+
   export(): Promise<never> {
     return this.#none();
   }

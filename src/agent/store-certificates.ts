@@ -21,6 +21,8 @@ import type { Rotator } from "../rotation/rotator.ts";
 import type { StoreSource } from "../rotation/store-source.ts";
 import type {
   CertificateOperations,
+  EnrolRequest,
+  EnrolView,
   ExportRequest,
   ExportView,
   GenerationView,
@@ -32,6 +34,7 @@ import type {
   TrustView,
 } from "../sidecar/certificate-operations.ts";
 import { certificateView, intermediatesOf, keyView } from "./certificate-views.ts";
+import type { Enrolment } from "./enrolment.ts";
 import type { IdentityUse } from "./own-identity.ts";
 
 export interface StoreCertificatesOptions {
@@ -45,6 +48,7 @@ export interface StoreCertificatesOptions {
   readonly keys: KeyProvider;
   readonly random: Random;
   readonly use: IdentityUse;
+  readonly enrolment: Pick<Enrolment, "enroll">;
 }
 
 export class StoreCertificates implements CertificateOperations {
@@ -107,6 +111,22 @@ export class StoreCertificates implements CertificateOperations {
       key: keyView(generation.key),
       warnings,
       notes,
+    };
+  }
+
+  async enroll(request: EnrolRequest, onStep?: (words: string) => void): Promise<EnrolView> {
+    const { identity, enrolment } = this.#options;
+    const { issuer, installed, issued } = await enrolment.enroll(request, onStep);
+    const { generation, warnings } = installed;
+    return {
+      identity: identity.view(),
+      issuer,
+      generation: generation.number,
+      leaf: certificateView(parseCertificate(generation.chainPem)),
+      key: keyView(generation.key),
+      warnings,
+      remarks: issued.remarks,
+      requestId: issued.requestId,
     };
   }
 
@@ -201,7 +221,7 @@ export class StoreCertificates implements CertificateOperations {
     if (keyPem !== undefined) {
       const key = await keys.import(keyPem);
       const { publicKey } = await keys.open(key);
-      const { chainPem, remarks } = assembleChain(blocksOf(certificatesPem), publicKey);
+      const { chainPem, remarks } = assembleChain(blocksOf(certificatesPem), publicKey, "pass-on");
       return { key, pendingName: undefined, chainPem, notes: remarks };
     }
     const blocks = blocksOf(certificatesPem);

@@ -20,6 +20,7 @@ import type { StatePorts } from "./agent-ports.ts";
 import { certificateView } from "./certificate-views.ts";
 import type { AgentConfig } from "./config.ts";
 import { DomainFiles } from "./domain-files.ts";
+import { Enrolment } from "./enrolment.ts";
 import type { IdentityUse, OwnIdentity } from "./own-identity.ts";
 import { StoreCertificates } from "./store-certificates.ts";
 
@@ -120,6 +121,7 @@ export class StoreIdentity implements OwnIdentity {
       keys,
       random,
       use,
+      enrolment: new Enrolment({ config, ports, store, keys, rotator: this.rotator, time }),
     });
   }
 

@@ -20,6 +20,7 @@ import { configSchemaCommand } from "./commands/config-schema.ts";
 import { configShowCommand } from "./commands/config-show.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { enrollCommand } from "./commands/enroll.ts";
 import { helpCommand } from "./commands/help.ts";
 import { keyCreateCommand } from "./commands/key-create.ts";
 import { keyListCommand } from "./commands/key-list.ts";
@@ -51,6 +52,7 @@ export const COMMANDS: readonly Command[] = [
   reloadCommand,
   doctorCommand,
   tlsProbeCommand,
+  enrollCommand,
   certShowCommand,
   certImportCommand,
   certExportCommand,

@@ -6,6 +6,7 @@
  * | `GET /v1/certificate` | what is in force, as `certificate-operations.ts` has it |
  * | `GET /v1/certificate/history`, `/v1/trust`, `/v1/keys` | `{generations}`, the bundle, `{keys}` |
  * | `POST /v1/certificate/install`, `/v1/certificate/export` | what came of it |
+ * | `POST /v1/certificate/enroll` | `{token?, again?, algorithm?}` -> the new certificate |
  * | `POST /v1/trust` | `{pem, overlapMs}` -> the bundle |
  * | `POST /v1/keys` | `{name, algorithm}` -> the key |
  */
@@ -13,6 +14,8 @@ import { AgentError } from "../base/errors.ts";
 import type { CreatableAlgorithm } from "../identity/keys/key-provider.ts";
 import type {
   CertificateOperations,
+  EnrolRequest,
+  EnrolView,
   ExportRequest,
   ExportView,
   GenerationView,
@@ -36,6 +39,7 @@ export function certificateRoutes(
     ["GET /v1/trust", () => operations.trust()],
     ["GET /v1/keys", async () => ({ keys: await operations.keys() })],
     ["POST /v1/certificate/install", (members) => operations.install(parseImport(members))],
+    ["POST /v1/certificate/enroll", (members) => operations.enroll(parseEnrol(members))],
     ["POST /v1/certificate/export", (members) => operations.export(parseExport(members))],
     [
       "POST /v1/trust",
@@ -63,6 +67,12 @@ export class CertificateClient implements CertificateOperations {
   async install(request: ImportRequest): Promise<InstallView> {
     const answer = await this.#ask("POST", "/v1/certificate/install", { ...request });
     return answer as unknown as InstallView;
+  }
+
+  async enroll(request: EnrolRequest, onStep?: (words: string) => void): Promise<EnrolView> {
+    onStep?.("the running agent makes a key, asks the authority, and puts the answer in force");
+    const answer = await this.#ask("POST", "/v1/certificate/enroll", { ...request });
+    return answer as unknown as EnrolView;
   }
 
   async export(request: ExportRequest): Promise<ExportView> {
@@ -100,6 +110,14 @@ function parseImport(members: Members): ImportRequest {
     trustPem: optionalText(members, "trustPem"),
     dryRun: flag(members, "dryRun"),
     force: flag(members, "force"),
+  };
+}
+
+function parseEnrol(members: Members): EnrolRequest {
+  return {
+    token: optionalText(members, "token"),
+    again: flag(members, "again"),
+    algorithm: members["algorithm"] === undefined ? undefined : algorithm(members),
   };
 }
 

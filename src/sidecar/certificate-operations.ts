@@ -121,6 +121,29 @@ export interface InstallView {
   readonly notes: readonly string[];
 }
 
+export interface EnrolRequest {
+  /** One-time token of step-ca. */
+  readonly token: string | undefined;
+  /** Although the device has an identity already, which is then replaced. */
+  readonly again: boolean;
+  /** Of the key that is made; default ecdsa-p256. */
+  readonly algorithm: CreatableAlgorithm | undefined;
+}
+
+export interface EnrolView {
+  readonly identity: IdentityView;
+  readonly issuer: "step-ca" | "est" | "file";
+  readonly generation: number;
+  readonly leaf: CertificateView;
+  readonly key: KeyView;
+  /** What deserves a look all the same. */
+  readonly warnings: readonly { readonly code: string; readonly words: string }[];
+  /** What the authority gave other than was asked, in words. */
+  readonly remarks: readonly string[];
+  /** The authority's number for it. */
+  readonly requestId: string | undefined;
+}
+
 export interface ExportRequest {
   readonly format: "pem" | "pkcs12" | "certificates";
   /** For the private key; not asked for with `certificates`. */
@@ -155,6 +178,14 @@ export interface CertificateOperations {
    * @throws AgentError `ERR_CERT_REFUSED` with every reason under `reasons`, `ERR_KEY_*`, `ERR_STORE_*`.
    */
   install(request: ImportRequest): Promise<InstallView>;
+  /**
+   * Has a first certificate made by the configured authority, and puts it in force.
+   *
+   * @param onStep Told what is being done, as far as it can be seen from here.
+   * @throws AgentError `ERR_ENROLLED` for a device that has an identity, `ERR_ISSUER_*`, and as
+   *   {@link install}.
+   */
+  enroll(request: EnrolRequest, onStep?: (words: string) => void): Promise<EnrolView>;
   /** @throws AgentError `ERR_KEY_*` for a key that can't leave its place. */
   export(request: ExportRequest): Promise<ExportView>;
   history(): Promise<readonly GenerationView[]>;

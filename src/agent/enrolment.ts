@@ -1,0 +1,139 @@
+/**
+ * Enrolment: the device's first certificate from the configured authority, or a new one when the old
+ * identity is lost or renewed no more.
+ *
+ *     key made -> kept in the store -> asked -> checked -> installed (origin "enrolment") -> key no longer pending
+ *
+ * The key is durable before the request leaves: when the answer is lost the next attempt asks for the same
+ * key again. Everything is checked before a token is spent.
+ */
+import { AgentError } from "../base/errors.ts";
+import { type Issued, type Issuer, IssuerError } from "../identity/issuer.ts";
+import type { CreatableAlgorithm, KeyProvider, OpenKey } from "../identity/keys/key-provider.ts";
+import { formatMoment } from "../identity/span-words.ts";
+import type { CertificateStore } from "../identity/store/certificate-store.ts";
+import { parseCertificate } from "../identity/x509/certificate.ts";
+import type { Installed } from "../rotation/rotation-ports.ts";
+import type { Rotator } from "../rotation/rotator.ts";
+import type { EnrolRequest } from "../sidecar/certificate-operations.ts";
+import { configuredNames, type IssuerParts, openIssuer } from "./issuer.ts";
+
+export interface EnrolmentParts extends IssuerParts {
+  readonly keys: KeyProvider;
+  readonly rotator: Pick<Rotator, "install">;
+}
+
+export interface Enrolled {
+  readonly issuer: Issuer["kind"];
+  readonly issued: Issued;
+  readonly installed: Installed;
+}
+
+/** The name of its key in the store while the answer is awaited. */
+export const ENROLMENT_KEY = "enrolment";
+const LOST =
+  "the authority may have answered all the same, and the token may be spent: give the same command again, and if the token is then refused have a new one made; the key is kept";
+
+export class Enrolment {
+  readonly #parts: EnrolmentParts;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: EnrolmentParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * One at a time; a second one waits, and then finds the device enrolled.
+   *
+   * @throws AgentError `ERR_ENROLLED`, `ERR_ISSUER_*`, `ERR_CERT_REFUSED`, `ERR_KEY_*`, `ERR_STORE_*`.
+   */
+  enroll(request: EnrolRequest, onStep: (words: string) => void = () => {}): Promise<Enrolled> {
+    const run = this.#last.then(() => this.#enroll(request, onStep));
+    this.#last = run.catch(() => undefined);
+    return run;
+  }
+
+  async #enroll(
+    { token, again, algorithm }: EnrolRequest,
+    onStep: (words: string) => void,
+  ): Promise<Enrolled> {
+    const { config, store, rotator } = this.#parts;
+    this.#refuseEnrolled(again);
+    const issuer = await openIssuer(this.#parts);
+    if (issuer === undefined) {
+      throw new AgentError("ERR_ISSUER_NONE", "the configuration names no authority to enrol with");
+    }
+    const key = await this.#key(algorithm ?? "ecdsa-p256", onStep);
+    const where = config.issuer.url ?? config.issuer.csrDir ?? "";
+    onStep(`asking ${where} (${issuer.kind})`);
+    const names = configuredNames(config) ?? namesInForce(store);
+    let issued: Issued;
+    try {
+      issued = await issuer.enroll({ key, token, names }, new AbortController().signal);
+    } catch (error) {
+      throw explained(error, token);
+    }
+    onStep("checking the certificate, and putting it in force");
+    const { reference } = key;
+    const { chainPem } = issued;
+    const installed = await rotator.install(
+      { key: reference, chainPem, trustBundlePem: withRoots(store, issued) },
+      // Somebody stands there and says that the identity shall change.
+      { origin: "enrolment", force: again },
+    );
+    await store.dropKey(ENROLMENT_KEY);
+    return { issuer: issuer.kind, issued, installed };
+  }
+
+  #refuseEnrolled(again: boolean): void {
+    const { current } = this.#parts.store;
+    if (current === undefined || again) return;
+    const { subject, serial, notAfter } = parseCertificate(current.chainPem).summary;
+    throw new AgentError(
+      "ERR_ENROLLED",
+      `this device is ALREADY ENROLLED: ${subject || "it"} has certificate ${serial}, which ends ${formatMoment(notAfter)}`,
+      { fields: { generation: current.number } },
+    );
+  }
+
+  /** The key of an attempt before this one, else a new one; durable when this resolves. */
+  async #key(algorithm: CreatableAlgorithm, onStep: (words: string) => void): Promise<OpenKey> {
+    const { store, keys } = this.#parts;
+    const kept = store.pendingKeys().get(ENROLMENT_KEY);
+    if (kept !== undefined && kept.algorithm === algorithm) {
+      onStep("using the key of the attempt before");
+      return keys.open(kept);
+    }
+    onStep(`making a private key (${algorithm})`);
+    const reference = await keys.create(algorithm);
+    await store.keepKey(ENROLMENT_KEY, reference);
+    return keys.open(reference);
+  }
+}
+
+/** An identity that is replaced keeps what it trusts. */
+function withRoots(store: CertificateStore, { trustBundlePem, rootPem }: Issued): string {
+  const held = store.current?.trustBundlePem;
+  if (held === undefined) return trustBundlePem ?? rootPem;
+  return held.includes(rootPem.trim()) ? held : `${held.trimEnd()}\n${rootPem}`;
+}
+
+function namesInForce({ current }: CertificateStore) {
+  if (current === undefined) return undefined;
+  const { commonNames, names } = parseCertificate(current.chainPem);
+  const { dnsNames: dns, ipAddresses: ip, uris: uri } = names;
+  return { commonName: commonNames[0] ?? "", sans: { dns, ip, uri } };
+}
+
+/** What the operator has to know of the token. */
+function explained(error: unknown, token: string | undefined): unknown {
+  if (!(error instanceof IssuerError) || !error.lostAnswer || token === undefined) return error;
+  if (error.permanent) return error;
+  const { code, reason, permanent, retryAfterMs, requestId, message } = error;
+  return new IssuerError(code as ConstructorParameters<typeof IssuerError>[0], {
+    ...{ reason, permanent, retryAfterMs, requestId, lostAnswer: true },
+    words: message,
+    fix: LOST,
+    cause: error,
+  });
+}

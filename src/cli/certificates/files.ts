@@ -75,7 +75,7 @@ export async function readImport(
     throw usage("say what to import: --cert FILE, or --pkcs12 FILE", help);
   }
   const passphrase = await readPassphrase(terminal, choice["passphrase-file"]);
-  const trustPem = ca === undefined ? undefined : textOf(await readNamed(terminal, ca, "--ca"), ca);
+  const trustPem = ca === undefined ? undefined : await readTrustPem(terminal, ca, "--ca");
   const sources =
     pkcs12 === undefined
       ? [
@@ -88,11 +88,13 @@ export async function readImport(
     files.push({ name: path, bytes: await readNamed(terminal, path, option) });
   }
   if (pkcs12 === undefined && key === undefined && !files.some(holdsKey)) {
-    const { certificatesIn } = await import("../../identity/exchange/certificates-in.ts");
+    const { certificatesIn } = await import("../../identity/exchange/identity-import.ts");
     return { certificatesPem: certificatesIn(files), keyPem: undefined, trustPem, notes: [] };
   }
   const { importIdentity } = await import("../../identity/exchange/identity-import.ts");
   const { chainPem, privateKeyPem, remarks } = await importIdentity(files, {
+    // what is wrong with them is told together, by those who also write it to the log
+    foreign: "pass-on",
     ...(passphrase === undefined ? {} : { passphrase }),
   });
   return { certificatesPem: chainPem, keyPem: privateKeyPem, trustPem, notes: remarks };
@@ -108,6 +110,15 @@ export async function readPassphrase(
   const [line = ""] = textOf(bytes, path).split(/\r?\n/, 1);
   bytes.fill(0);
   return line;
+}
+
+/** A trust bundle. @throws AgentError `ERR_FILE_IO` naming option and file. */
+export async function readTrustPem(
+  terminal: Terminal,
+  path: string,
+  option: string,
+): Promise<string> {
+  return textOf(await readNamed(terminal, path, option), path);
 }
 
 async function readNamed(

@@ -1,15 +1,13 @@
 /**
  * `microedge cert trust`: the authorities that peers must come from, and their replacement.
  */
-import { resolve } from "node:path";
-import { readBoundedTextFile } from "../../host/text-file.ts";
 import { usage } from "../arguments.ts";
 import { openDesk } from "../certificates/desk.ts";
+import { readTrustPem } from "../certificates/files.ts";
 import { formatTrust } from "../certificates/format.ts";
 import { command } from "../command.ts";
 
 const HELP = "microedge help cert trust";
-const MAX_BUNDLE_BYTES = 1024 * 1024;
 const MAX_OVERLAP_DAYS = 3_650;
 const DAY_MS = 86_400_000;
 
@@ -36,7 +34,7 @@ export const certTrustCommand = command({
       options.replace === undefined
         ? await desk.certificates.trust()
         : await desk.certificates.replaceTrust(
-            await readBoundedTextFile(resolve(terminal.cwd, options.replace), MAX_BUNDLE_BYTES),
+            await readTrustPem(terminal, options.replace, "--replace"),
             parseOverlap(options.overlap),
           );
     return report.result({ ...trust }, () => formatTrust(trust, terminal.clock.now()));

@@ -20,6 +20,12 @@ export interface AssembledChain {
 }
 
 /**
+ * Certificates none of which belongs to the key: refused here, or passed on as they are, for the validator
+ * to name that among everything else that is wrong with them.
+ */
+export type ForeignCertificates = "refuse" | "pass-on";
+
+/**
  * @param ders certificates in any order.
  * @param publicKey of the private key; the leaf is the certificate that has it.
  * @throws AgentError `ERR_IMPORT_INVALID` for none, too many, or none of this key;
@@ -28,6 +34,7 @@ export interface AssembledChain {
 export function assembleChain(
   ders: readonly (string | Uint8Array)[],
   publicKey: KeyObject,
+  foreign: ForeignCertificates = "refuse",
 ): AssembledChain {
   if (ders.length > MAX_IMPORT_CERTIFICATES) {
     throw invalid(
@@ -36,6 +43,11 @@ export function assembleChain(
   }
   const remarks: string[] = [];
   const certificates = withoutRepeats(ders.map(parseCertificate), remarks);
+  const [first] = certificates;
+  const own = certificates.some((each) => each.publicKey.equals(publicKey));
+  if (foreign === "pass-on" && !own && first !== undefined) {
+    return { chainPem: pemOf(certificates), leaf: first, rootsPem: "", remarks };
+  }
   const leaf = leafOf(certificates, publicKey, remarks);
   const chain = [leaf];
   const roots: Certificate[] = [];

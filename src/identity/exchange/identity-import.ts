@@ -10,7 +10,7 @@ import { isKeyBlock, type PemBlock } from "../pem.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { certificatePem } from "../x509/certificate-builder.ts";
 import { DER_TAG } from "../x509/der.ts";
-import { type AssembledChain, assembleChain } from "./chain-assembly.ts";
+import { type AssembledChain, assembleChain, type ForeignCertificates } from "./chain-assembly.ts";
 import { MAX_IMPORT_CERTIFICATES, MAX_IMPORT_FILES } from "./import-limits.ts";
 import { type ImportFile, kindOf, pemBlocksOf } from "./import-text.ts";
 import { isPkcs12, readPkcs12 } from "./pkcs12.ts";
@@ -25,6 +25,8 @@ export interface ImportOptions {
   readonly passphrase?: string;
   /** When the key is in the store or a token already: the public half of it; then no file may hold one. */
   readonly publicKey?: KeyObject;
+  /** What becomes of certificates none of which is the key's; see {@link assembleChain}. */
+  readonly foreign?: ForeignCertificates;
   /** Lets other work run during long derivations. */
   readonly breathe?: () => Promise<void>;
 }
@@ -57,7 +59,7 @@ export async function importIdentity(
     return { ...withoutKey(found, key, options), privateKeyPem: undefined };
   }
   await checkHalves(key, algorithmOf(key));
-  const chain = assembleChain(found.certificates, createPublicKey(key));
+  const chain = assembleChain(found.certificates, createPublicKey(key), options.foreign);
   return {
     ...chain,
     remarks: [...found.remarks, ...chain.remarks],
@@ -79,7 +81,13 @@ export function certificatesIn(files: readonly ImportFile[]): string {
       return pemBlocksOf(file).flatMap((block) => (isCertificate(block) ? [block.text] : []));
     }
     if (!isPkcs12(file.bytes)) return [file.bytes];
-    throw new AgentError("ERR_IMPORT_INVALID", `${file.name} is PKCS#12, which needs its password`);
+    throw new AgentError(
+      "ERR_IMPORT_INVALID",
+      `${file.name} is PKCS#12, which needs its password`,
+      {
+        fields: { fix: "give the file with --pkcs12, and its password with --passphrase-file" },
+      },
+    );
   });
   if (found.length === 0 || found.length > MAX_IMPORT_CERTIFICATES) {
     throw new AgentError(

@@ -126,6 +126,7 @@ async function encryptKey(options: KeyExport, derivation: ExportDerivation): Pro
     throw new AgentError(
       "ERR_KEY_PASSPHRASE",
       `the passphrase for an export must have ${MIN_PASSPHRASE_CHARACTERS} characters at least`,
+      { fields: { fix: "choose a longer one: whoever gets the file can try without end" } },
     );
   }
   const encryption = await encryptionWithPassword(passphrase, derivation, random);

@@ -61,6 +61,7 @@ function settingsOf(
       ? {}
       : { credentialFile: { path: credentialFile, name: credentialName } }),
     deviceFile: sealing.deviceFile ?? join(dirname(storeDir), "sealing.key"),
+    storeDir,
   };
   if (problems.length > 0) throw new ConfigError(config.file, problems, config.controlSocketPath);
   return settings;

@@ -18,7 +18,7 @@ import { createHash, createHmac, hkdfSync } from "node:crypto";
 import { dirname } from "node:path";
 import { AgentError, errorText } from "../../base/errors.ts";
 import type { Random } from "../../host/random.ts";
-import { errnoOf, type StateDisk } from "../../host/state-disk.ts";
+import { type DiskEntry, errnoOf, type StateDisk } from "../../host/state-disk.ts";
 import type { DeviceMarks } from "./device-marks.ts";
 import { type Destruction, SEALING_KEY_OCTETS, type SealingKeySource } from "./sealing-key.ts";
 
@@ -41,8 +41,13 @@ export interface DeviceKeyOptions {
   readonly path: string;
   readonly disk: StateDisk;
   readonly random: Random;
-  /** The user that the agent runs as; the file must be this user's or root's. */
+  /** The user of this process; the file must be this user's or root's. */
   readonly uid: number;
+  /**
+   * Directory whose owner the agent runs as; default that of `path`. Root leaves the file to this user,
+   * and reads it as this user's: made by root for itself, it would keep the agent from starting.
+   */
+  readonly ownedLike?: string;
   /** Read anew at each use. */
   readonly marks: () => Promise<DeviceMarks>;
 }
@@ -84,16 +89,18 @@ export function deviceSealingKey(options: DeviceKeyOptions): SealingKeySource {
 }
 
 /** The file's bytes after a look at who may read them; `undefined` when there is none. */
-async function readFile({ path, disk, uid }: DeviceKeyOptions): Promise<Uint8Array | undefined> {
+async function readFile(options: DeviceKeyOptions): Promise<Uint8Array | undefined> {
+  const { path, disk, uid } = options;
   try {
     const found = await disk.look(path);
     if (found === undefined) return undefined;
     if (found.kind !== "file") throw invalid(path, "it is not a plain file");
-    if ((found.mode & 0o077) !== 0 || (found.uid !== uid && found.uid !== 0)) {
+    const owner = (await otherOwner(options))?.uid ?? uid;
+    if ((found.mode & 0o077) !== 0 || (found.uid !== owner && found.uid !== 0)) {
       const mode = found.mode.toString(8).padStart(4, "0");
       throw new AgentError(
         "ERR_KEY_SEALING_EXPOSED",
-        `the device's key file ${path} has mode ${mode} and belongs to user ${found.uid}; others may read it. If nobody did: chown ${uid} ${path} && chmod 0600 ${path}`,
+        `the device's key file ${path} has mode ${mode} and belongs to user ${found.uid}; others may read it. If nobody did: chown ${owner} ${path} && chmod 0600 ${path}`,
       );
     }
     return await disk.read(path, FILE_BYTES);
@@ -101,6 +108,14 @@ async function readFile({ path, disk, uid }: DeviceKeyOptions): Promise<Uint8Arr
     if (cause instanceof RangeError) throw invalid(path, "it is too long");
     throw ioError(cause, `the device's key file ${path} can't be read`);
   }
+}
+
+/** For root: the user that the agent runs as, when that is not root. */
+async function otherOwner(options: DeviceKeyOptions): Promise<DiskEntry | undefined> {
+  const { path, disk, uid, ownedLike } = options;
+  if (uid !== 0) return undefined;
+  const dir = (await disk.look(ownedLike ?? dirname(path))) ?? (await disk.look(dirname(path)));
+  return dir?.uid === 0 ? undefined : dir;
 }
 
 /** Durable before it is used: nothing may be sealed under a key that the next power cut takes. */
@@ -111,8 +126,10 @@ async function createFile(options: DeviceKeyOptions): Promise<void> {
   try {
     // Left by a power cut, so nothing was sealed under it.
     if ((await disk.look(draft)) !== undefined) await disk.remove(draft);
+    const owner = await otherOwner(options);
     {
       await using file = await disk.create(draft);
+      if (owner !== undefined) await disk.setOwner(draft, owner.uid, owner.gid);
       await file.write(bytes, 0);
       await file.sync();
     }

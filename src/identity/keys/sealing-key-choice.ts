@@ -28,6 +28,8 @@ export interface SealingKeySettings {
   readonly credentialFile?: Omit<CredentialFileOptions, "programs">;
   /** Absolute path of the device's key file, made when needed. */
   readonly deviceFile: string;
+  /** The store's directory: its owner is the user that the agent runs as. */
+  readonly storeDir?: string;
 }
 
 export interface SealingKeyPorts {
@@ -35,7 +37,7 @@ export interface SealingKeyPorts {
   readonly disk: StateDisk;
   readonly programs: Programs;
   readonly random: Random;
-  /** The user that the agent runs as. */
+  /** The user of this process. */
   readonly uid: number;
 }
 
@@ -52,5 +54,7 @@ export function chooseSealingKey(
     return credentialFileSealingKey({ ...settings.credentialFile, programs });
   }
   const marks = (): ReturnType<typeof readDeviceMarks> => readDeviceMarks(files);
-  return deviceSealingKey({ path: settings.deviceFile, disk, random, uid, marks });
+  const { deviceFile: path, storeDir } = settings;
+  const owned = storeDir === undefined ? {} : { ownedLike: storeDir };
+  return deviceSealingKey({ path, disk, random, uid, marks, ...owned });
 }

@@ -185,6 +185,39 @@ suite("the device's key file", () => {
   }
 });
 
+suite("the device's key file, when root runs a command for an agent of another user", () => {
+  const AGENT = 1000;
+  function rig(owner: number): { disk: PowerDisk; asRoot: SealingKeySource } {
+    const disk = new PowerDisk(["/state", "/state/store"]);
+    const options = { path: PATH, disk, random: systemRandom, marks: async () => here };
+    disk.user = 0;
+    void disk.setOwner("/state/store", owner);
+    return { disk, asRoot: deviceSealingKey({ ...options, uid: 0, ownedLike: "/state/store" }) };
+  }
+
+  test("what root makes belongs to the owner of the store, who can read it", async () => {
+    const { disk, asRoot } = rig(AGENT);
+    const key = await asRoot.read(true);
+    assert.equal((await disk.look(PATH))?.uid, AGENT);
+    assert.deepEqual(await source(disk, here, AGENT).read(false), key);
+    assert.deepEqual(await asRoot.read(false), key);
+  });
+
+  test("a file of a third user is refused, with the owner that it must have", async () => {
+    const { disk, asRoot } = rig(AGENT);
+    await asRoot.read(true);
+    await disk.setOwner(PATH, 1001);
+    await assert.rejects(asRoot.read(false), /belongs to user 1001.*chown 1000 /u);
+  });
+
+  test("in a store of root's own it stays root's", async () => {
+    const { disk, asRoot } = rig(0);
+    await asRoot.read(true);
+    assert.equal((await disk.look(PATH))?.uid, 0);
+    assert.ok(!disk.steps.some((step) => step.startsWith("chown /state/device")));
+  });
+});
+
 suite("what identifies the device", () => {
   const id = "3d1219c7c4c5404aaa1f6d2a48adfda4";
   const rows: readonly [why: string, files: Record<string, string>, marks: DeviceMarks][] = [

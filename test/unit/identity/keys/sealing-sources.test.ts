@@ -215,6 +215,7 @@ suite("which sealing key is used", () => {
     token,
     credentialFile: { path: "/c", name: "n" },
     deviceFile: "/state/device.key",
+    storeDir: "/state",
   };
   const order = ["systemd-credential", "tpm2", "pkcs11", "systemd-creds", "device-file"];
   for (const [index, kind] of order.entries()) {

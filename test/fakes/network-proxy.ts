@@ -11,8 +11,15 @@ export interface TestProxy extends AsyncDisposable {
   readonly requests: string[];
 }
 
-/** `answer` gets the request's head; `undefined` opens the tunnel, text is sent instead. */
-export async function startProxy(answer: (head: string) => string | undefined): Promise<TestProxy> {
+/**
+ * `answer` gets the request's head; `undefined` opens the tunnel, text is sent instead.
+ *
+ * @param names Addresses of names that only the proxy knows.
+ */
+export async function startProxy(
+  answer: (head: string) => string | undefined,
+  names: Readonly<Record<string, string>> = {},
+): Promise<TestProxy> {
   const requests: string[] = [];
   const open = new Set<Socket>();
   const server = createServer((client) => {
@@ -27,7 +34,7 @@ export async function startProxy(answer: (head: string) => string | undefined): 
         return;
       }
       const [, host = "", port = ""] = /^CONNECT (.*):(\d+) /.exec(head) ?? [];
-      const upstream = connect(Number(port), host.replace(/^\[|\]$/g, ""));
+      const upstream = connect(Number(port), names[host] ?? host.replace(/^\[|\]$/g, ""));
       open.add(upstream);
       upstream.on("error", () => client.destroy());
       upstream.once("connect", () => {

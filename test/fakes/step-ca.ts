@@ -121,7 +121,7 @@ export async function startStepCa(options: Partial<StepCaSettings> = {}): Promis
     key: path("intermediate.key"),
     address: `127.0.0.1:${port}`,
     insecureAddress: `127.0.0.1:${plainPort}`,
-    dnsNames: ["127.0.0.1"],
+    dnsNames: ["127.0.0.1", "ca.test"],
     logger: { format: "text" },
     db: { type: "badgerv2", dataSource: path("db") },
     crl: { enabled: true, generateOnRevoke: true, cacheDuration: "1h", idpURL: crlUrl },

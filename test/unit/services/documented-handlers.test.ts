@@ -60,18 +60,26 @@ suite("what the pages show", () => {
   }
 
   test("the configuration of README.md is good, also with its handler", () => {
-    const toml = blocks("README.md", "toml");
-    assert.equal(toml.length, 2);
-    const { config, warnings } = parseConfig(toml.join(""), "/etc/site/microedge.toml", {
-      environment: {},
-      root: false,
-      nowMs: () => 0,
-    });
+    const [base = "", store = "", handler = "", ...more] = blocks("README.md", "toml");
+    assert.deepEqual(more, []);
+    const parse = (toml: string): ReturnType<typeof parseConfig> =>
+      parseConfig(toml, "/etc/site/microedge.toml", {
+        environment: {},
+        root: false,
+        nowMs: () => 0,
+      });
+    const { config, warnings } = parse(base + handler);
     assert.deepEqual(warnings, []);
     assert.equal(config.controlSocketPath, "/etc/site/control.sock");
     assert.deepEqual(
       config.handlers.map(({ module }) => module),
       ["/etc/site/greeter.mjs"],
+    );
+    // "in place of the [tls] section"
+    const stored = parse(base.replace(/\[tls\][^[]*/, store) + handler);
+    assert.deepEqual(
+      [stored.config.store.dir, stored.config.tls.cert, stored.warnings],
+      ["/etc/site/store", undefined, []],
     );
   });
 });

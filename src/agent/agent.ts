@@ -23,6 +23,7 @@ import type { LoadedConfig } from "./config.ts";
 import { clockView, type DeviceTime, openDeviceTime } from "./device-time.ts";
 import { watchExpiry } from "./expiry.ts";
 import { buildInbound, type Inbound } from "./inbound.ts";
+import { NO_RENEWAL } from "./no-renewal.ts";
 import { NoStore } from "./no-store.ts";
 import { type Late, nameOf, openIdentity } from "./open-identity.ts";
 import { openStore } from "./open-store.ts";
@@ -30,9 +31,11 @@ import { Operations } from "./operations.ts";
 import { buildOutbound, type Outbound, staticRegistry } from "./outbound.ts";
 import type { OwnIdentity } from "./own-identity.ts";
 import { Reloader } from "./reloader.ts";
+import { openRenewal, type Renewal } from "./renewal.ts";
 import { openRevocation, type Revocation } from "./revocation.ts";
 import { NO_QUEUE, openRotationQueue, type RotationQueue } from "./rotation-queue.ts";
 import * as status from "./status.ts";
+import { StoreIdentity } from "./store-identity.ts";
 import { TimeAnswers } from "./time-answers.ts";
 import { claimByCrls } from "./time-evidence.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -75,6 +78,12 @@ export async function startAgent(
       : running.use(
           await openRotationQueue({ store, ports, log, device: name(), jumps: time.jumps }),
         );
+  const renewal =
+    store === undefined || queue === undefined || !(identity instanceof StoreIdentity)
+      ? undefined
+      : running.use(
+          await openRenewal({ config, ports, store, identity, time, queue: queue.queue, log }),
+        );
   const proves = (crls: readonly CrlInForce[]): void =>
     claimByCrls(time.trusted, identity?.source, crls);
   const revocation = openRevocation(config, ports, identity?.source, view, proves);
@@ -105,6 +114,7 @@ export async function startAgent(
     inbound,
     modules,
     queue,
+    renewal,
   });
   await agent.start(running, signal);
   return agent;
@@ -119,6 +129,7 @@ interface Rooms {
   readonly inbound: Inbound;
   readonly modules: readonly LoadedModule[];
   readonly queue: RotationQueue | undefined;
+  readonly renewal: Renewal | undefined;
 }
 
 export class Agent implements AsyncDisposable {
@@ -153,6 +164,7 @@ export class Agent implements AsyncDisposable {
         ports.log.setLevel(config.log.level);
         rooms.outbound.registry.replace(staticRegistry(config));
         rooms.identity?.apply(config);
+        rooms.renewal?.apply(config);
         rooms.inbound.access.replace(config.acl);
         rooms.inbound.limits.replace(config.limits);
         rooms.revocation?.replace(config.revocation);
@@ -197,6 +209,8 @@ export class Agent implements AsyncDisposable {
     await inbound.listener.start(signal);
     building.use(inbound.listener);
     inbound.memory.start();
+    await this.#rooms.renewal?.start(signal);
+    this.#rooms.queue?.start(this.#rooms.renewal?.handlers ?? {});
     signal.throwIfAborted();
     this.#running = building.move();
     this.#phase = "running";
@@ -250,6 +264,7 @@ export class Agent implements AsyncDisposable {
       time: clockView(time),
       expiry: expiry?.look().slice(0, MAX_EXPIRY),
       queue: this.#rooms.queue?.view(),
+      renewal: this.#rooms.renewal?.status(),
       connections: listener.open,
       counters: status.countersView(
         server.counters,
@@ -278,6 +293,7 @@ export class Agent implements AsyncDisposable {
     return new Operations({
       certificates: identity?.certificates ?? new NoStore("rpc.insecure_plaintext is on"),
       queue: this.#rooms.queue?.operations ?? NO_QUEUE,
+      renewal: this.#rooms.renewal ?? NO_RENEWAL,
       time: new TimeAnswers(this.#rooms.time.trusted),
       clock: this.#ports.clock,
       client: outbound.client,

@@ -19,6 +19,7 @@ import {
   text,
 } from "./config-kinds.ts";
 import { LIMITS_ROWS } from "./config-limits.ts";
+import { RENEWAL_ROWS, TRUST_ROWS } from "./config-renewal.ts";
 import { REVOCATION_ROWS } from "./config-revocation.ts";
 import { LIVE, optional, type Row, required, row } from "./config-row.ts";
 import { PROBATION_ROWS, SEALING_ROWS, STORE_ROWS } from "./config-store.ts";
@@ -152,6 +153,8 @@ export const SECTIONS = {
   revocation: REVOCATION_ROWS,
   time: TIME_ROWS,
   issuer: ISSUER_ROWS,
+  renewal: RENEWAL_ROWS,
+  trust: TRUST_ROWS,
   control: {
     socket: optional(
       path(),

@@ -10,7 +10,7 @@ import { row } from "./config-row.ts";
 const MAX_FLEET_KEYS = 8;
 const MAX_GRACE_HOURS = 90 * 24;
 
-function fleetKey(): Kind<string> {
+export function fleetKey(): Kind<string> {
   const allowed = '"ed25519:" and the 32 bytes of the public key in base64';
   const read = (value: string) => {
     try {

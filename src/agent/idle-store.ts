@@ -16,11 +16,13 @@ import type {
   InstallView,
 } from "../sidecar/certificate-operations.ts";
 import type { QueueOperations } from "../sidecar/queue-operations.ts";
+import type { RenewalOperations } from "../sidecar/renewal-operations.ts";
 import type { StatePorts } from "./agent-ports.ts";
 import type { AgentConfig } from "./config.ts";
 import { clockView, type DeviceTime, openDeviceTime } from "./device-time.ts";
 import { openStore } from "./open-store.ts";
-import { openIdleQueue } from "./rotation-queue.ts";
+import { openRenewal } from "./renewal.ts";
+import { openIdleIntents, openIdleQueue } from "./rotation-queue.ts";
 import { sealingKeyOf } from "./sealing.ts";
 import { openStoreIdentity, type StoreIdentity } from "./store-identity.ts";
 
@@ -85,6 +87,28 @@ export class IdleStore implements AsyncDisposable {
   /** The rotation queue beside the store. @throws AgentError `ERR_QUEUE_FORMAT`, `ERR_QUEUE_IO`. */
   async queue(): Promise<QueueOperations> {
     return this.#open.use(await openIdleQueue(this.#store, this.#ports));
+  }
+
+  /**
+   * Renewal and trust updates by this process; nothing is renewed but by {@link RenewalOperations.renew}.
+   *
+   * @throws As {@link certificates} and {@link queue}.
+   */
+  async renewal(): Promise<RenewalOperations> {
+    const identity = await this.#opened();
+    const queue = this.#open.use(await openIdleIntents(this.#store, this.#ports));
+    const renewal = this.#open.use(
+      await openRenewal({
+        ...{ config: this.#config, ports: this.#ports, store: this.#store, identity, queue },
+        ...{ time: await this.#openTime(), log: SILENT },
+      }),
+    );
+    await renewal.recall();
+    return {
+      view: () => renewal.view(),
+      renew: () => renewal.renewAlone(new AbortController().signal),
+      takeTrust: (text) => renewal.takeTrust(text),
+    };
   }
 
   /**

@@ -1,13 +1,15 @@
 /** The issuer as the configuration has it. */
-import { join } from "node:path";
 import { AgentError, errorText } from "../base/errors.ts";
 import type { Files } from "../host/files.ts";
 import type { CertificateRequest } from "../identity/exchange/certificate-request.ts";
 import type { Issuer } from "../identity/issuer.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
 import type { PeerClock, TimeView } from "../identity/time/time-view.ts";
+import { CertificateRequestFile } from "../issuers/certificate-request-file.ts";
+import { EstIssuer, type EstPassword } from "../issuers/est.ts";
 import { openIssuerRoots } from "../issuers/issuer-roots.ts";
 import { StepCaIssuer } from "../issuers/step-ca.ts";
+import { takenBundle } from "../rotation/trust-updates.ts";
 import { IssuerExchange } from "../transport/issuer-exchange.ts";
 import type { StatePorts } from "./agent-ports.ts";
 import type { AgentConfig } from "./config.ts";
@@ -30,15 +32,21 @@ export interface IssuerParts {
  */
 export async function openIssuer(parts: IssuerParts): Promise<Issuer | undefined> {
   const { config, ports, store, time } = parts;
-  const { kind, url, rootSha256, roots: rootsFile } = config.issuer;
+  const { kind, url, rootSha256 } = config.issuer;
   if (kind === undefined) return undefined;
-  const { network, clock, random, files } = ports;
-  if (kind === "file") throw new AgentError("ERR_INTERNAL", join("not", "built"));
+  const { network, clock, random } = ports;
+  const ownChainPem = (): string => store.current?.chainPem ?? "";
+  if (kind === "file") {
+    const { csrDir = "" } = config.issuer;
+    const given = await givenRoots(parts);
+    const rootsPem = (): string => given ?? store.current?.trustBundlePem ?? "";
+    return new CertificateRequestFile({ dir: csrDir, disk: ports.disk, rootsPem, ownChainPem });
+  }
   if (url === undefined) throw new TypeError("the rules of the configuration demand issuer.url");
   const { proxy } = config.client;
   const roots = await openIssuerRoots({
     rootSha256,
-    bundlePem: rootsFile === undefined ? undefined : await textOf(files, rootsFile, "issuer.roots"),
+    bundlePem: await givenRoots(parts),
     notes: store,
     announced: config.issuer.announcedRoots,
   });
@@ -54,9 +62,27 @@ export async function openIssuer(parts: IssuerParts): Promise<Issuer | undefined
     roots,
     random,
     time: () => time.view(),
-    ownChainPem: () => store.current?.chainPem ?? "",
+    ownChainPem,
   };
-  return new StepCaIssuer(online);
+  if (kind === "step-ca") return new StepCaIssuer(online);
+  const { estLabel: label } = config.issuer;
+  return new EstIssuer({ ...online, label, password: () => passwordOf(parts) });
+}
+
+/** Roots from the operator: issuer.roots, and the last trust update that the fleet signed. */
+async function givenRoots({ config, ports, store }: IssuerParts): Promise<string | undefined> {
+  const { roots } = config.issuer;
+  const file = roots === undefined ? "" : await textOf(ports.files, roots, "issuer.roots");
+  const signed = (await takenBundle(store)) ?? "";
+  return file === "" && signed === "" ? undefined : `${file}\n${signed}`;
+}
+
+/** The file is read for each use, so that a new password counts at once. */
+async function passwordOf({ config, ports }: IssuerParts): Promise<EstPassword | undefined> {
+  const { username, passwordFile } = config.issuer;
+  if (username === undefined || passwordFile === undefined) return undefined;
+  const text = await textOf(ports.files, passwordFile, "issuer.password_file");
+  return { username, password: text.split(/\r?\n/, 1)[0] ?? "" };
 }
 
 /** Names to ask an authority for that has no token to say them; `undefined` when none are configured. */

@@ -25,6 +25,7 @@ import type {
 import { carriedShape } from "../sidecar/carried-shape.ts";
 import type { CertificateOperations } from "../sidecar/certificate-operations.ts";
 import type { QueueOperations } from "../sidecar/queue-operations.ts";
+import type { RenewalOperations } from "../sidecar/renewal-operations.ts";
 import type { TimeOperations } from "../sidecar/time-api.ts";
 import type { ProbeResult } from "../transport/probe-result.ts";
 import type { LoadedConfig } from "./config.ts";
@@ -38,6 +39,7 @@ export interface OperationsParts {
   readonly table: EndpointTable;
   readonly certificates: CertificateOperations;
   readonly queue: QueueOperations;
+  readonly renewal: RenewalOperations;
   readonly time: TimeOperations;
   /** The configuration in force. */
   loaded(): LoadedConfig;
@@ -68,6 +70,10 @@ export class Operations implements AdminOperations {
 
   get queue(): QueueOperations {
     return this.#parts.queue;
+  }
+
+  get renewal(): RenewalOperations {
+    return this.#parts.renewal;
   }
 
   get time(): TimeOperations {

@@ -55,11 +55,19 @@ export async function openIdleQueue(
   store: CertificateStore,
   ports: Pick<StatePorts, "clock" | "random" | "disk">,
 ): Promise<QueueOperations & AsyncDisposable> {
-  const place = placeOf({ store, ports, log: SILENT, device: undefined });
-  const queue = await openIntentQueue({ ...place, opener: "command" });
+  const queue = await openIdleIntents(store, ports);
   return Object.assign(queueOperations(queue), {
     [Symbol.asyncDispose]: () => queue[Symbol.asyncDispose](),
   });
+}
+
+/** As {@link openIdleQueue}, for a command that works it off. */
+export function openIdleIntents(
+  store: CertificateStore,
+  ports: Pick<StatePorts, "clock" | "random" | "disk">,
+): Promise<DurableIntentQueue> {
+  const place = placeOf({ store, ports, log: SILENT, device: undefined });
+  return openIntentQueue({ ...place, opener: "command" });
 }
 
 function placeOf({

@@ -12,6 +12,7 @@ import { callCommand } from "./commands/call.ts";
 import { certExportCommand } from "./commands/cert-export.ts";
 import { certHistoryCommand } from "./commands/cert-history.ts";
 import { certImportCommand } from "./commands/cert-import.ts";
+import { certRenewCommand } from "./commands/cert-renew.ts";
 import { certShowCommand } from "./commands/cert-show.ts";
 import { certTrustCommand } from "./commands/cert-trust.ts";
 import { completionCommand } from "./commands/completion.ts";
@@ -54,6 +55,7 @@ export const COMMANDS: readonly Command[] = [
   tlsProbeCommand,
   enrollCommand,
   certShowCommand,
+  certRenewCommand,
   certImportCommand,
   certExportCommand,
   certHistoryCommand,

@@ -1,4 +1,5 @@
 /** What renewal is built of, and what it says of itself. */
+import type { ErrorCode } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Random } from "../host/random.ts";
@@ -37,8 +38,8 @@ export interface RenewalPorts {
 
 /** Why the last attempt gave no certificate. */
 export interface RenewalFault {
-  /** Of the error table: `ERR_ISSUER_BUSY`, `ERR_CERT_REFUSED`, ... */
-  readonly code: string;
+  /** `ERR_ISSUER_BUSY`, `ERR_CERT_REFUSED`, ... */
+  readonly code: ErrorCode;
   /** `unreachable`, `busy`, `captive-portal`, ...: constant. */
   readonly reason: string;
   readonly words: string;

@@ -53,12 +53,8 @@ export class RenewalWatch implements Part {
   /** Takes up the plan of the run before; an empty store is waited for. */
   async start(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    const { store, source } = this.#options;
-    try {
-      this.#plan = parsePlan(await store.readNote(PLAN_NOTE));
-    } catch (error) {
-      this.#unwritten(error);
-    }
+    const { source } = this.#options;
+    await this.#readPlan();
     await this.#clearKeys();
     await this.#follow(undefined);
     this.#unsubscribe = source.subscribe(() => {
@@ -71,6 +67,15 @@ export class RenewalWatch implements Part {
       if (what === "failed" && KINDS.includes(intent.kind)) this.#hurryFor(intent);
     });
     await this.#deadline.look();
+  }
+
+  /** For a command: says when and renews on demand, and watches nothing. */
+  async recall(): Promise<void> {
+    const { source, random } = this.#options;
+    await this.#readPlan();
+    const leaf = source.leaf?.summary.fingerprint;
+    if (leaf === undefined || this.#plan?.leaf === leaf) return;
+    this.#plan = { leaf, draw: random.draw(), inForceSince: undefined };
   }
 
   /** When the certificate in force is to be renewed; `undefined` while there is none. */
@@ -129,6 +134,11 @@ export class RenewalWatch implements Part {
     void this.#deadline.look();
   }
 
+  /** Removes the keys of renewals that are over; the watch does so by itself. */
+  clear(): Promise<void> {
+    return this.#clearKeys();
+  }
+
   /** Resolves when no plan is being written; for tests and orderly ends. */
   async settled(): Promise<void> {
     await this.#following;
@@ -175,6 +185,14 @@ export class RenewalWatch implements Part {
     ];
     const wish: NewIntent = { kind, generation: Math.max(0, ...numbers) + 1 };
     return queue.add(wish);
+  }
+
+  async #readPlan(): Promise<void> {
+    try {
+      this.#plan = parsePlan(await this.#options.store.readNote(PLAN_NOTE));
+    } catch (error) {
+      this.#unwritten(error);
+    }
   }
 
   /** Another certificate may be in force. @param since When it came, if this process saw it come. */

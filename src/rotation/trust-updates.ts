@@ -106,8 +106,9 @@ export class TrustUpdates {
     // Where the chain begins must outlive a power cut after the bundle: it is then no longer in force.
     if (kept === undefined) await store.writeNote(TRUST_NOTE, formatPosition(position));
     await rotator.replaceTrust(bundle, { overlapMs: overlapMs(), keepNeeded: true });
+    const taken = { sequence, digest: bundleDigest(bundle) };
+    await store.writeNote(TRUST_NOTE, formatPosition(taken, bundle));
     await onTaken(bundle);
-    await store.writeNote(TRUST_NOTE, formatPosition({ sequence, digest: bundleDigest(bundle) }));
     log.emit("trust.update.applied", { sequence, steps, key: update.key });
     const words = `trust update ${sequence} is in force`;
     return { outcome: "taken", sequence, steps, words };
@@ -122,6 +123,20 @@ export class TrustUpdates {
   }
 }
 
-function formatPosition(position: TrustPosition): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify({ version: 1, ...position }));
+/**
+ * The bundle of the last update that was taken, PEM, for whoever pins roots; `undefined` without any.
+ *
+ * @throws AgentError `ERR_STORE_CORRUPT`.
+ */
+export async function takenBundle(
+  store: Pick<CertificateStore, "readNote">,
+): Promise<string | undefined> {
+  const bytes = await store.readNote(TRUST_NOTE);
+  if (bytes === undefined) return undefined;
+  const { bundle } = JSON.parse(new TextDecoder().decode(bytes)) as { readonly bundle?: string };
+  return bundle;
+}
+
+function formatPosition(position: TrustPosition, bundle?: string): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify({ version: 1, ...position, bundle }));
 }

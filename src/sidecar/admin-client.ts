@@ -36,6 +36,7 @@ import { CONFIG_HEADER } from "./config-header.ts";
 import { readLines } from "./line-reader.ts";
 import { QueueClient } from "./queue-api.ts";
 import type { QueueOperations } from "./queue-operations.ts";
+import { RenewalClient, type RenewalOperations } from "./renewal-operations.ts";
 import { TimeClient, type TimeOperations } from "./time-api.ts";
 
 /** Largest answer, or line of a stream, taken from the agent, in bytes. */
@@ -70,6 +71,12 @@ export class AdminClient {
 
   get queue(): QueueOperations {
     return new QueueClient((method, path, body) =>
+      this.#ask(method, path, body === undefined ? undefined : JSON.stringify(body)),
+    );
+  }
+
+  get renewal(): RenewalOperations {
+    return new RenewalClient((method, path, body) =>
       this.#ask(method, path, body === undefined ? undefined : JSON.stringify(body)),
     );
   }

@@ -11,11 +11,13 @@ import type { MemoryView } from "../guard/memory-marks.ts";
 import type { ExpiryReading } from "../identity/time/expiry-reading.ts";
 import type { FloorSource } from "../identity/time/time-floor.ts";
 import type { TimeView } from "../identity/time/time-view.ts";
+import type { RenewalView } from "../rotation/renewal-ports.ts";
 import type { EndpointKind } from "../rpc/call.ts";
 import type { ProbeResult } from "../transport/probe-result.ts";
 import type { CodecName } from "../wire/codec/codec.ts";
 import type { CertificateOperations, IdentityView } from "./certificate-operations.ts";
 import type { QueueOperations, QueueView } from "./queue-operations.ts";
+import type { RenewalOperations } from "./renewal-operations.ts";
 import type { RevocationView } from "./revocation-view.ts";
 import type { TimeOperations } from "./time-api.ts";
 
@@ -67,6 +69,8 @@ export interface StatusView {
   readonly expiry?: readonly ExpiryReading[] | undefined;
   /** The rotation queue in short; `undefined` without a certificate store. */
   readonly queue?: QueueView | undefined;
+  /** When the certificate is renewed; `undefined` without an issuer. */
+  readonly renewal?: RenewalView | undefined;
   /** Open peer connections, by now. */
   readonly connections: number;
   /** Totals since the start; names are the counters' own (`calls`, `errors`, `handshakes_failed`, …). */
@@ -159,6 +163,8 @@ export interface AdminOperations {
   readonly certificates: CertificateOperations;
   /** What the device still has to do. */
   readonly queue: QueueOperations;
+  /** When the certificate is renewed, and signed trust updates. */
+  readonly renewal: RenewalOperations;
   /** The fleet's word on the time. */
   readonly time: TimeOperations;
   status(): StatusView;

@@ -5,6 +5,7 @@ import { usage } from "../arguments.ts";
 import { openDesk } from "../certificates/desk.ts";
 import { readTrustPem } from "../certificates/files.ts";
 import { formatTrust } from "../certificates/format.ts";
+import { openRenewalDesk } from "../certificates/renewal-desk.ts";
 import { command } from "../command.ts";
 
 const HELP = "microedge help cert trust";
@@ -15,19 +16,32 @@ export const certTrustCommand = command({
   name: "cert trust",
   summary: "list the authorities of the trust bundle, or replace the bundle",
   detail:
-    "With --replace the new bundle is refused unless this device's own certificate verifies under it. With --overlap the old authorities count as well for so many days, so that peers which have not changed yet are still served; then they leave by themselves.",
+    "With --replace the new bundle is refused unless this device's own certificate verifies under it. With --overlap the old authorities count as well for so many days, so that peers which have not changed yet are still served; then they leave by themselves. With --update FILE the roots come from trust updates that the fleet has signed (trust.update_keys), one a line; the old ones stay for trust.overlap_days, and as long as this device's own certificate needs them.",
   options: {
     replace: { type: "string", value: "FILE", doc: "the new trust bundle, PEM" },
+    update: { type: "string", value: "FILE", doc: "signed trust updates, one a line" },
     overlap: {
       type: "string",
       value: "DAYS",
       doc: "how long the old authorities count as well; default 0",
     },
   },
-  examples: ["microedge cert trust", "microedge cert trust --replace roots.pem --overlap 30"],
+  examples: [
+    "microedge cert trust",
+    "microedge cert trust --replace roots.pem --overlap 30",
+    "microedge cert trust --update /media/usb/trust-updates.jsonl",
+  ],
   async run({ terminal, report, configFile, options }) {
     if (options.replace === undefined && options.overlap !== undefined) {
       throw usage("--overlap goes with --replace", HELP);
+    }
+    if (options.update !== undefined) {
+      if (options.replace !== undefined)
+        throw usage("--update and --replace exclude another", HELP);
+      const text = await readTrustPem(terminal, options.update, "--update");
+      await using renewal = await openRenewalDesk(terminal, configFile);
+      const taken = await renewal.renewal.takeTrust(text);
+      return report.result({ ...taken }, () => taken.words);
     }
     await using desk = await openDesk(terminal, configFile);
     const trust =

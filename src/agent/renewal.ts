@@ -1,0 +1,241 @@
+/**
+ * Renewal of the device's certificate and trust updates, put together from the configuration: what works
+ * the queue's renewals off, and what the command line asks.
+ */
+import { AgentError } from "../base/errors.ts";
+import type { Logger } from "../base/log.ts";
+import type { Issuer } from "../identity/issuer.ts";
+import { SealedKeyProvider } from "../identity/keys/sealed-key-provider.ts";
+import type { CertificateStore } from "../identity/store/certificate-store.ts";
+import { parseFleetKey } from "../identity/time/time-statement.ts";
+import type { IntentHandlers } from "../queue/handlers.ts";
+import { hasEnded, type Intent } from "../queue/intent.ts";
+import type { IntentQueue } from "../queue/intent-queue.ts";
+import { FIRST_STEP } from "../queue/queue-worker.ts";
+import { type OutageHistory, openOutageHistory } from "../rotation/outage-history.ts";
+import type { RenewalView } from "../rotation/renewal-ports.ts";
+import { RenewalWatch } from "../rotation/renewal-watch.ts";
+import { RenewalWork } from "../rotation/renewal-work.ts";
+import { type TrustUpdateOutcome, TrustUpdates } from "../rotation/trust-updates.ts";
+import type { RenewalOperations, RenewedView } from "../sidecar/renewal-operations.ts";
+import { HttpFetch } from "../transport/http-fetch.ts";
+import type { StatePorts } from "./agent-ports.ts";
+import { certificateView } from "./certificate-views.ts";
+import type { AgentConfig } from "./config.ts";
+import type { DeviceTime } from "./device-time.ts";
+import { openIssuer } from "./issuer.ts";
+import { nameOf } from "./open-identity.ts";
+import { sealingKeyOf } from "./sealing.ts";
+import type { StoreIdentity } from "./store-identity.ts";
+import { TrustIntake } from "./trust-intake.ts";
+
+export interface RenewalParts {
+  readonly config: AgentConfig;
+  readonly ports: StatePorts;
+  readonly store: CertificateStore;
+  readonly identity: StoreIdentity;
+  readonly time: DeviceTime;
+  readonly queue: IntentQueue;
+  readonly log: Logger;
+}
+
+const DAY_MS = 86_400_000;
+
+/** @throws AgentError of the issuer's configuration: `ERR_FILE_IO`, `ERR_CERT_INVALID`. */
+export async function openRenewal(parts: RenewalParts): Promise<Renewal> {
+  const { config, ports, store, time, log } = parts;
+  const issuer = await openIssuer({ config, ports, store, time: time.trusted });
+  const outages = await openOutageHistory({
+    store,
+    nowMs: () => time.trusted.dueMs(),
+    onFault: (error) => log.emit("renewal.unwritten", { note: "outages", reason: String(error) }),
+  });
+  return new Renewal(parts, issuer, outages);
+}
+
+export class Renewal implements RenewalOperations, AsyncDisposable {
+  readonly #parts: RenewalParts;
+  readonly #watch: RenewalWatch | undefined;
+  readonly #work: RenewalWork | undefined;
+  readonly #updates: TrustUpdates;
+  readonly #intake: TrustIntake;
+  #issuer: Issuer | undefined;
+  #settings: AgentConfig["renewal"];
+
+  /** Use {@link openRenewal}. */
+  constructor(parts: RenewalParts, issuer: Issuer | undefined, outages: OutageHistory) {
+    this.#parts = parts;
+    this.#issuer = issuer;
+    const { config, ports, store, identity, time, queue, log } = parts;
+    this.#settings = config.renewal;
+    const { clock, random, files, network } = ports;
+    const { source, rotator } = identity;
+    if (issuer !== undefined) {
+      const work = {
+        ...{ store, source, rotator, queue, clock, random, log },
+        keys: new SealedKeyProvider({
+          sealingKey: sealingKeyOf(config, store.dir, ports),
+          random,
+          hasSealedKeys: () => store.history().length > 0 || store.pendingKeys().size > 0,
+        }),
+        issuer: this.#current(issuer.kind),
+        settings: () => this.#settings,
+        time: time.trusted,
+      };
+      this.#work = new RenewalWork(work, outages);
+      this.#watch = new RenewalWatch({ ...work, jumps: time.jumps, work: this.#work, outages });
+    }
+    const keys = config.trust.updateKeys.map(parseFleetKey);
+    this.#updates = new TrustUpdates({
+      ...{ store, rotator, log, keys: () => keys },
+      device: () => nameOf(identity),
+      time: () => time.trusted.view(),
+      overlapMs: () => config.trust.overlapDays * DAY_MS,
+      onTaken: () => this.#reopenIssuer(),
+    });
+    const trustBundlePem = (): string => store.current?.trustBundlePem ?? "";
+    this.#intake = new TrustIntake({
+      ...{ updates: this.#updates, files, clock, log },
+      http: new HttpFetch({ network, clock, trustBundlePem }),
+      file: config.trust.updateFile,
+      url: config.trust.updateUrl,
+    });
+  }
+
+  /** For the queue's worker; none without an issuer. */
+  get handlers(): IntentHandlers {
+    const work = this.#work;
+    if (work === undefined) return {};
+    const handle = work.handle.bind(work);
+    return { renew: handle, "re-key": handle };
+  }
+
+  /** Begins to watch when the certificate is due, and where trust updates come from. */
+  async start(signal: AbortSignal): Promise<void> {
+    await this.#watch?.start(signal);
+    this.#intake.start();
+  }
+
+  /** Reads what was planned, and waits for nothing. */
+  async recall(): Promise<void> {
+    await this.#watch?.recall();
+  }
+
+  /** Another configuration is in force. */
+  apply({ renewal }: AgentConfig): void {
+    this.#settings = renewal;
+    this.#watch?.settingsChanged();
+  }
+
+  /** `undefined` without an issuer. */
+  status(): RenewalView | undefined {
+    return this.#watch?.view();
+  }
+
+  async view(): Promise<RenewalView> {
+    return this.#watched().view();
+  }
+
+  async renew(): Promise<RenewedView> {
+    const watch = this.#watched();
+    const { queue } = this.#parts;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    let wanted: string | undefined;
+    const end = queue.onChange(({ what, intent }) => {
+      if (intent.id !== wanted) return;
+      if (what === "ended" && intent.state === "done") resolve();
+      else if (what === "ended" || what === "dropped") reject(ended(intent, what));
+      else if (what === "failed") reject(this.#failure(intent));
+    });
+    try {
+      const intent = await watch.ask();
+      wanted = intent.id;
+      // It may have been quick.
+      const now = queue.find(intent.id);
+      if (now !== undefined && hasEnded(now) && now.state === "done") resolve();
+      await promise;
+    } finally {
+      end();
+    }
+    return this.#renewed();
+  }
+
+  /** As {@link renew}, where nobody works the queue off: a command while no agent runs. */
+  async renewAlone(signal: AbortSignal): Promise<RenewedView> {
+    const watch = this.#watched();
+    const { queue } = this.#parts;
+    const { id, step = FIRST_STEP } = await watch.ask();
+    const begun = await queue.begin(id, step);
+    try {
+      const advance = queue.advance.bind(queue, id);
+      await this.#work?.handle(begun, { advance }, signal);
+    } catch (error) {
+      await queue.fail(id, error);
+      throw error;
+    }
+    await queue.finish(id);
+    await watch.clear();
+    return this.#renewed();
+  }
+
+  takeTrust(text: string): Promise<TrustUpdateOutcome> {
+    return this.#updates.take(text);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#intake[Symbol.asyncDispose]();
+    await this.#watch?.[Symbol.asyncDispose]();
+  }
+
+  #watched(): RenewalWatch {
+    if (this.#watch !== undefined) return this.#watch;
+    throw new AgentError("ERR_ISSUER_NONE", "the configuration names no authority to renew with");
+  }
+
+  #renewed(): RenewedView {
+    const { store, identity } = this.#parts;
+    const { leaf } = identity;
+    const { current } = store;
+    if (leaf === undefined || current === undefined) {
+      throw new AgentError("ERR_IDENTITY_NONE", "the certificate store is empty");
+    }
+    return {
+      generation: current.number,
+      leaf: certificateView(leaf),
+      remarks: this.#work?.remarks ?? [],
+      renewal: this.#watched().view(),
+    };
+  }
+
+  #failure({ lastError = "" }: Intent): AgentError {
+    const fault = this.#work?.lastError;
+    if (fault === undefined) return new AgentError("ERR_INTERNAL", lastError);
+    const { code, words, fix, reason } = fault;
+    return new AgentError(code, words, { fields: { fix, cause: reason } });
+  }
+
+  /** The issuer in force, which a trust update replaces: it pins what the update says. */
+  #current(kind: Issuer["kind"]): Issuer {
+    const now = (): Issuer => {
+      if (this.#issuer !== undefined) return this.#issuer;
+      throw new AgentError("ERR_ISSUER_NONE", "the configuration names no authority");
+    };
+    return {
+      kind,
+      enroll: (request, signal) => now().enroll(request, signal),
+      renew: (own, signal) => now().renew(own, signal),
+      rekey: (own, next, csrPem, signal) => now().rekey(own, next, csrPem, signal),
+    };
+  }
+
+  async #reopenIssuer(): Promise<void> {
+    const { config, ports, store, time } = this.#parts;
+    if (this.#issuer === undefined) return;
+    this.#issuer = await openIssuer({ config, ports, store, time: time.trusted });
+  }
+}
+
+function ended({ id, state }: Intent, what: string): AgentError {
+  const words = `${id} is ${what === "dropped" ? "dropped" : state}: nothing was renewed`;
+  return new AgentError("ERR_QUEUE_SEQUENCE", words);
+}

@@ -62,8 +62,10 @@ function judgeRevocation({ crl, ocsp, sources, ocspFaults, deniedEnded }: Revoca
     ),
   ];
   if (words.length > 0) {
-    const fix =
-      "publish a new list, or mend the way to it: revocation.crl names the place; the clock must be right";
+    const onlyDoubtful = none.length === 0 && stale.every(({ state }) => state === "doubtful");
+    const fix = onlyDoubtful
+      ? "have the clock set by a time service; see clock.trusted"
+      : "publish a new list, or mend the way to it: revocation.crl names the place";
     if (crl !== "hard") return warn(`${words.join("; ")}; peers are let in all the same`, fix);
     return fail(`${words.join("; ")}; peers of that authority are refused`, fix);
   }
@@ -81,5 +83,5 @@ function judgeRevocation({ crl, ocsp, sources, ocspFaults, deniedEnded }: Revoca
     );
   }
   if (lists.length === 0 && ocsp === "off") return ok("no list and no responder is configured");
-  return ok(`${lists.length} lists in date, OCSP ${ocsp}`);
+  return ok(`${lists.length} list${lists.length === 1 ? "" : "s"} in date, OCSP ${ocsp}`);
 }

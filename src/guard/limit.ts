@@ -64,10 +64,12 @@ export function tableView(
   nowMs: number,
 ): LimitTableView {
   const isTable = buckets instanceof BucketTable;
+  const capacity = isTable ? buckets.capacity : buckets.count;
   return {
     name,
-    capacity: isTable ? buckets.capacity : buckets.count,
-    used: buckets.used(nowMs),
+    capacity,
+    // A table has some places more than it is stated to hold, so that everybody finds one.
+    used: Math.min(buckets.used(nowMs), capacity),
     evictions: isTable ? buckets.evictions : 0,
     refused,
     waited,

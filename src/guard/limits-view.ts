@@ -16,7 +16,7 @@ export interface LimitTableView {
   readonly name: string;
   /** Clients, or endpoints, for which there is room. */
   readonly capacity: number;
-  /** Buckets that are not full at the moment. */
+  /** Buckets that are not full at the moment; `capacity` at most. */
   readonly used: number;
   /** Takes of clients that found no place and had to share the overflow bucket. */
   readonly evictions: number;

@@ -122,4 +122,14 @@ suite("AddressLimits", () => {
     assert.ok(bytes !== undefined && bytes >= 18_000 && bytes < 18_200);
     assert.deepEqual([failed?.name, failed?.used], ["failed_handshakes", 0]);
   });
+
+  test("a table that has more than it is stated to hold says that it is full", () => {
+    const { limits } = make({ perAddress: { ...PER_ADDRESS, rate: 0.01 } });
+    for (let host = 0; host < 4000; host++) {
+      limits.admit(`10.0.${host >> 8}.${host & 255}`, true);
+    }
+    const [perAddress] = limits.tables();
+    assert.deepEqual([perAddress?.used, perAddress?.capacity], [1000, 1000]);
+    assert.ok((perAddress?.evictions ?? 0) > 1000, "the others share a bucket, and are counted");
+  });
 });

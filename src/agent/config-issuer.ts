@@ -110,6 +110,14 @@ export function issuerProblems(
   if (kind === "file") {
     if (!given("issuer.csr_dir"))
       problems.push(problem("issuer.csr_dir", 'is missing: issuer.kind = "file" needs it'));
+    if (!given("issuer.roots")) {
+      problems.push(
+        problem(
+          "issuer.roots",
+          'is missing: issuer.kind = "file" needs to know whose certificates to take',
+        ),
+      );
+    }
     return problems;
   }
   if (!given("issuer.url"))

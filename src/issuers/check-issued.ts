@@ -5,10 +5,13 @@
  */
 import type { KeyObject } from "node:crypto";
 import { isAgentError } from "../base/errors.ts";
+import type { CertificateRequest } from "../identity/exchange/certificate-request.ts";
 import { assembleChain } from "../identity/exchange/chain-assembly.ts";
+import { sequence } from "../identity/exchange/der-writer.ts";
 import { type Issued, IssuerError } from "../identity/issuer.ts";
 import { formatMoment, formatSpan } from "../identity/span-words.ts";
 import { findPaths, Issuers } from "../identity/validator/issuer-paths.ts";
+import { readRawFields } from "../identity/validator/raw-fields.ts";
 import { type Certificate, parseCertificate } from "../identity/x509/certificate.ts";
 import { formatIpAddress, parseIpAddress } from "../identity/x509/ip-address.ts";
 import { certificatesOf, type IssuerRoots, pemOf } from "./issuer-roots.ts";
@@ -84,6 +87,18 @@ export function checkIssued(
     }
   }
   return { chainPem, rootPem: pemOf(root), remarks, requestId };
+}
+
+/** The names of a request, to look for in the answer. */
+export function askedNames({ sans }: CertificateRequest): AskedNames {
+  const { dns = [], ip = [], uri = [] } = sans;
+  return { dns, ip, uri };
+}
+
+/** A request that repeats the whole subject and all names of a certificate in hand. */
+export function repeated(leaf: Certificate): CertificateRequest {
+  const subjectDer = sequence(readRawFields(leaf).subject);
+  return { commonName: leaf.commonNames[0] ?? "", subjectDer, sans: namesOf(leaf) };
 }
 
 /** The names of a certificate in hand, which a renewal must repeat. */

@@ -45,14 +45,13 @@ export function replyFailure(reply: IssuerReply, where: string, askedBy: AskedBy
   }
   if (status === 401 || (status === 403 && askedBy === "password")) {
     const words = `${where} ${REFUSED[askedBy]} (HTTP ${status})`;
-    return spends || askedBy === "password" || askedBy === "nothing"
-      ? new IssuerError("ERR_ISSUER_TOKEN", { reason: "token", words, permanent: true, requestId })
-      : new IssuerError("ERR_ISSUER_ENROL", {
-          reason: "needs-enrolment",
-          words,
-          permanent: true,
-          requestId,
-        });
+    const failure = { words, permanent: true, requestId };
+    if (spends) return new IssuerError("ERR_ISSUER_TOKEN", { reason: "token", ...failure });
+    if (askedBy === "password" || askedBy === "nothing") {
+      const fix = "check issuer.username and issuer.password_file";
+      return new IssuerError("ERR_ISSUER_REFUSED", { reason: "refused", fix, ...failure });
+    }
+    return new IssuerError("ERR_ISSUER_ENROL", { reason: "needs-enrolment", ...failure });
   }
   if (status === 404 || status === 405 || status < 400) {
     return new IssuerError("ERR_ISSUER_ANSWER", {

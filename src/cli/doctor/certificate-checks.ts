@@ -194,12 +194,8 @@ function inStore({ config }: Facts): boolean {
 }
 
 function judgeStored(identity: Fact<IdentityView>): Outcome {
-  if (isMissing(identity)) {
-    return fail(
-      `the certificate store can't be used: ${identity.missing}`,
-      "see store.usable, and `microedge cert show`",
-    );
-  }
+  // store.usable has said it
+  if (isMissing(identity)) return skipped("needs store.usable");
   const { generation = 0, store } = identity;
   if (identity.source === "files") {
     return fail(

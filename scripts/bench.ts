@@ -3,7 +3,7 @@
  *
  *   npm run bench                          everything (ten minutes, more when the machine is busy)
  *   npm run bench -- --quick               fewer calls and rounds: does it run? no figures to quote
- *   npm run bench -- --only call-cost      one part; there are call-cost, lost-calls, tls-cost, footprint, limiter, access, certificates
+ *   npm run bench -- --only call-cost      one part; there are call-cost, lost-calls, tls-cost, footprint, limiter, access, certificates, queue
  *   npm run bench -- --only wire           the codecs alone, without sockets: prints its own tables
  *   npm run bench -- --json FILE           also writes [{name, value, unit, peer, ratio}]
  *   npm run bench -- --record              also rewrites the tables of docs/benchmarks.md
@@ -21,6 +21,7 @@ import type { Figure } from "../test/bench/figure.ts";
 import { footprint } from "../test/bench/footprint.ts";
 import { limiter } from "../test/bench/limiter.ts";
 import { lostCalls } from "../test/bench/lost-calls.ts";
+import { queue } from "../test/bench/queue.ts";
 import { Rig } from "../test/bench/rig.ts";
 import { tlsCost } from "../test/bench/tls-cost.ts";
 
@@ -32,6 +33,7 @@ const PARTS: Readonly<Record<string, (rig: Rig, quick: boolean) => Promise<Figur
   limiter,
   access,
   certificates,
+  queue,
 };
 /** Not about the built program: run only when asked for, and not among the figures. */
 const WIRE = { name: "wire", programs: ["test/bench/wire-mucp.ts", "test/bench/wire-codec.ts"] };

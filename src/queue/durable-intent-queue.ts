@@ -273,7 +273,9 @@ export class DurableIntentQueue implements IntentQueue {
       return;
     }
     try {
-      if (record !== undefined && log.hasRoom(record.length)) await log.append(record);
+      // After a failure the record alone would leave out what has lived in memory since.
+      const alone = record !== undefined && told === undefined && log.hasRoom(record.length);
+      if (alone) await log.append(record);
       else await log.compact(encodeSnapshot(state));
     } catch (error) {
       if (!(error instanceof AgentError)) throw error;

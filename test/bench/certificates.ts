@@ -2,39 +2,19 @@
  * What the built program writes for a new certificate and on a day without one, by its own count and by
  * that of the disk; and what the swap costs those who call meanwhile.
  */
-import { spawnSync } from "node:child_process";
-import {
-  existsSync,
-  globSync,
-  mkdirSync,
-  readFileSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, globSync } from "node:fs";
 import { join } from "node:path";
 import { MEMORY_ENVIRONMENT } from "../../scripts/build/launcher.ts";
 import { AdminClient } from "../../src/sidecar/admin-client.ts";
 import { type AgentProcess, startAgent } from "../fakes/agent-process.ts";
+import { type CountingDisk, countingDisk } from "../fakes/counting-disk.ts";
 import { type Figure, figure, median } from "./figure.ts";
 import { cpuMs } from "./process-cost.ts";
 import { PROGRAM, type Rig } from "./rig.ts";
 
-const DISK_BYTES = 64 * 1024 * 1024;
 /** The clock of a quiet day runs so many times as fast: a minute instead of a day. */
 const SPEED = 1440;
 const DAY_MS = 86_400_000;
-
-interface DiskCount {
-  readonly bytes: number;
-  readonly flushes: number;
-}
-
-/** A file system whose device counts. */
-interface CountingDisk extends Disposable {
-  readonly dir: string;
-  /** After everything that is still in memory has been written. */
-  count(): DiskCount;
-}
 
 export async function certificates(rig: Rig, quick: boolean): Promise<Figure[]> {
   using disk = countingDisk(rig.site.directory);
@@ -173,35 +153,4 @@ async function wear(client: AdminClient): Promise<{
   if (identity?.store === undefined) throw new Error("the agent has no store");
   const { bytesWritten, syncs } = identity.store.wear;
   return { bytes: bytesWritten, syncs, uptimeMs };
-}
-
-/** ext4 on a loop device; only root may have one. */
-function countingDisk(directory: string): CountingDisk | undefined {
-  const image = join(directory, "disk.img");
-  const dir = join(directory, "disk");
-  writeFileSync(image, "");
-  truncateSync(image, DISK_BYTES);
-  mkdirSync(dir);
-  const done = (command: string, ...args: string[]): string | undefined => {
-    const { status, stdout } = spawnSync(command, args, { encoding: "utf8" });
-    return status === 0 ? stdout.trim() : undefined;
-  };
-  const made = done("mkfs.ext4", "-q", "-b", "4096", image) !== undefined;
-  if (!made || done("mount", "-o", "loop", image, dir) === undefined) {
-    console.log("  the device's own count: left out, it takes root and a loop device");
-    return undefined;
-  }
-  const name = (done("findmnt", "-no", "SOURCE", dir) ?? "").replace("/dev/", "");
-  return {
-    dir,
-    count() {
-      spawnSync("sync", ["-f", dir]);
-      // Documentation/admin-guide/iostats.rst: sectors of 512 octets are field 7, flushes field 16.
-      const fields = readFileSync(`/sys/block/${name}/stat`, "utf8").trim().split(/\s+/);
-      return { bytes: Number(fields[6]) * 512, flushes: Number(fields[15]) };
-    },
-    [Symbol.dispose]: () => {
-      spawnSync("umount", [dir]);
-    },
-  };
 }

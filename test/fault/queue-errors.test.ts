@@ -78,6 +78,22 @@ suite("a sync that failed", () => {
 });
 
 suite("a disk that is gone for long", () => {
+  test("a change that finds it back takes along what has lived in memory", async () => {
+    const disk = new PowerDisk();
+    const { queue, clock } = await openQueue(disk);
+    await queue.add({ kind: "report", generation: 1 });
+    disk.fault = { step: disk.steps.length + 1, what: "EIO" };
+    await assert.rejects(queue.add({ kind: "report", generation: 2 }), { code: "ERR_QUEUE_IO" });
+    await queue.add({ kind: "report", generation: 3 });
+    clock.skip(MINUTE);
+    await queue.add({ kind: "report", generation: 4 });
+    disk.cutPower();
+    const [[, left] = []] = disk.worlds(0);
+    assert.ok(left);
+    const { queue: found } = await openQueue(left);
+    assert.equal(contentsOf(found), "report-1 waiting 0; report-3 waiting 0; report-4 waiting 0");
+  });
+
   test("is tried once a minute, by timer and changes together, and told of once", async () => {
     const disk = new PowerDisk();
     const { queue, clock, log } = await openQueue(disk);

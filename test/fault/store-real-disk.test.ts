@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, suite, test } from "node:test";
@@ -49,6 +49,11 @@ async function open(dir: string): Promise<CertificateStore> {
   const lock = systemDirectoryLock(clock);
   const disk = systemStateDisk;
   return (await openStore(disk, { dir, disk, lock, clock, random: systemRandom })).store;
+}
+
+/** Removes the files of a directory, or those with such names. */
+function emptyOut(dir: string, names = /./u): void {
+  for (const name of readdirSync(dir)) if (names.test(name)) rmSync(join(dir, name));
 }
 
 async function rotate(store: CertificateStore, times: number): Promise<void> {
@@ -119,6 +124,39 @@ suite("a real store", () => {
     assert.equal(store.dir, dir);
     await assert.rejects(open(dir), { code: "ERR_STORE_LOCKED", message: /in use by process \d+/ });
   });
+
+  const vanishings: readonly [why: string, vanish: (dir: string) => void][] = [
+    ["its directory was removed", (dir) => rmSync(dir, { recursive: true })],
+    ["its directory is empty: another file system is in its place", (dir) => emptyOut(dir)],
+    ["only the generation in force is gone", (dir) => emptyOut(dir, /^generation-/)],
+    ["only the records are gone", (dir) => emptyOut(dir, /^state-/)],
+  ];
+  for (const [why, vanish] of vanishings) {
+    test(`writes itself anew while the agent runs: ${why}`, async () => {
+      const dir = join(scratch, `gone-${why.length}`);
+      {
+        await using store = await open(dir);
+        await rotate(store, 1);
+        vanish(dir);
+        // The first change may run into it; then the next one mends it.
+        const error: unknown = await rotate(store, 1).then(
+          () => rotate(store, 1),
+          (thrown: unknown) => thrown,
+        );
+        if (error !== undefined) assert.match(JSON.stringify(error), /mount its file system again/);
+        assert.ok((store.current?.number ?? 0) >= 1);
+        await store.writeNote("floor", new Uint8Array(10));
+        assert.equal(store.health.fault, undefined);
+      }
+      await using store = await open(dir);
+      assert.ok((store.current?.number ?? 0) >= 1, "an identity is in force after a restart");
+      assert.deepEqual(
+        store.health.healed.filter((words) => words.includes("in force")),
+        [],
+      );
+      assert.equal(statSync(join(dir, "reserve")).size, store.health.reserveBytes);
+    });
+  }
 
   const strace = { skip: without("strace", hasCommand("strace")) };
   test("on a disk that takes half a second to sync, files are read meanwhile", strace, async () => {

@@ -19,6 +19,7 @@ import {
   numberOf,
   type StoredGeneration,
 } from "./generation-file.ts";
+import { putBack } from "./missing-files.ts";
 import type { Notes } from "./named-files.ts";
 import type { PendingKeys } from "./pending-keys.ts";
 import type { SpaceReserve } from "./space-reserve.ts";
@@ -288,6 +289,21 @@ export class DurableStore implements CertificateStore {
     }
   }
 
+  /** After an error the files may be gone altogether: then the record is written anew as well. */
+  async #putBack(): Promise<void> {
+    const { disk, dir, slots, reserve, log } = this.#parts;
+    const missing = await putBack(disk, dir, this.#generations);
+    if (missing.reserve) reserve.lost();
+    if (missing.generations.length === 0 && !missing.slots) return;
+    slots.lost();
+    await slots.write(this.#record);
+    this.#record = await slots.write(this.#record);
+    log.emit("store.healed", {
+      path: dir,
+      reason: "files of the store were gone while the agent ran; it wrote them anew from memory",
+    });
+  }
+
   #newGeneration(content: GenerationContent, digest: string): StoredGeneration {
     this.#lastNumber += 1;
     const { key, chainPem, trustBundlePem, origin } = content;
@@ -321,6 +337,7 @@ export class DurableStore implements CertificateStore {
       const before = wear.wear;
       try {
         if (this.#record.resetting) await this.#finishReset();
+        else if (recovery.fault !== undefined) await this.#putBack();
         const result = await run();
         const after = wear.wear;
         if (after.syncs > before.syncs) {

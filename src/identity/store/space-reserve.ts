@@ -73,6 +73,11 @@ export class SpaceReserve {
     }
   }
 
+  /** Its file is gone: nothing is set aside. */
+  lost(): void {
+    this.#bytes = 0;
+  }
+
   /** Gives the space back to the file system, for a write that needs it. */
   async release(): Promise<void> {
     const path = join(this.#dir, RESERVE_NAME);

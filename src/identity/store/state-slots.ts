@@ -39,6 +39,12 @@ export class StateSlots {
     return this.#held[0] !== undefined && this.#held[1] !== undefined;
   }
 
+  /** The files may be gone: both are replaced by new ones at the next two writes. */
+  lost(): void {
+    this.#held[0] = undefined;
+    this.#held[1] = undefined;
+  }
+
   /**
    * Writes a record over the older slot.
    *

@@ -14,13 +14,17 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   ELOOP: "ERR_STORE_UNSAFE",
 };
 
+/** No fault of the disk: the directory was removed, or its file system unmounted. */
+const GONE =
+  "the store's files are gone: mount its file system again; while the agent runs it writes them anew from memory";
+
 /** Passes an AgentError on; anything without an errno is a bug and is passed on, too. */
 export function storeError(cause: unknown, path: string): unknown {
   const errno = errnoOf(cause);
   if (errno === undefined || cause instanceof AgentError) return cause;
   return new AgentError(CODES[errno] ?? "ERR_STORE_IO", `${path}: ${errorText(cause)}`, {
     cause,
-    fields: { path, errno },
+    fields: { path, errno, ...(errno === "ENOENT" ? { fix: GONE } : {}) },
   });
 }
 

@@ -249,6 +249,7 @@ export class Agent implements AsyncDisposable {
     const client = outbound.client.status;
     const material = identity === undefined ? undefined : materialOf(identity);
     const { rss, heapUsed } = this.#ports.memory();
+    const ends = expiry?.look().slice(0, MAX_EXPIRY);
     return {
       name: config.service.name,
       version,
@@ -262,7 +263,7 @@ export class Agent implements AsyncDisposable {
       identity: identity?.view(),
       revocation: revocation?.view(),
       time: clockView(time),
-      expiry: expiry?.look().slice(0, MAX_EXPIRY),
+      expiry: ends,
       queue: this.#rooms.queue?.view(),
       renewal: this.#rooms.renewal?.status(),
       connections: listener.open,
@@ -284,6 +285,7 @@ export class Agent implements AsyncDisposable {
         needRestart: this.#reloader.needRestart,
         revocation: revocation?.warnings() ?? [],
         queue: this.#rooms.queue?.warnings() ?? [],
+        ...(ends === undefined ? {} : { expiry: ends }),
       }),
     };
   }

@@ -3,6 +3,7 @@
  */
 import type { CertificateSummary } from "../base/principal.ts";
 import type { LimitsView } from "../guard/limits-view.ts";
+import type { ExpiryReading } from "../identity/time/expiry-reading.ts";
 import type { ClientStatus } from "../rpc/client/counters.ts";
 import type { ServerCounters } from "../rpc/server/server-counters.ts";
 import type { AgentState, ListenerView, TlsView } from "../sidecar/admin-operations.ts";
@@ -109,6 +110,8 @@ export interface WarningSources {
   readonly revocation?: readonly string[];
   /** What the rotation queue could not keep, or gave up. */
   readonly queue?: readonly string[];
+  /** Our certificates and the authorities, the worst first. */
+  readonly expiry?: readonly ExpiryReading[];
 }
 
 /** Sentences a person should read, the loudest first. */
@@ -134,6 +137,10 @@ export function statusWarnings(sources: WarningSources): readonly string[] {
   }
   warnings.push(...configWarnings.map(formatProblem), ...(material?.warnings ?? []));
   warnings.push(...(sources.revocation ?? []), ...(sources.queue ?? []));
+  const ending = (sources.expiry ?? []).filter(({ level }) => level !== "good");
+  warnings.push(
+    ...ending.map(({ words, fix }) => (fix === undefined ? words : `${words}; ${fix}`)),
+  );
   for (const { address, failures, restMs } of client.resting) {
     warnings.push(
       `node ${address} failed ${failures} times in a row and rests ${Math.ceil(restMs / 1000)} s`,

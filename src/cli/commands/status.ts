@@ -66,8 +66,6 @@ export function formatStatus(status: StatusView, out: Output, nowMs: number): st
   }
   if (status.identity !== undefined) rows.push(...identityRows(status.identity, out));
   if (status.time !== undefined) rows.push(["time", timeLine(status.time)]);
-  const ending = (status.expiry ?? []).filter(({ level }) => level !== "good");
-  for (const { words } of ending) rows.push(["", words]);
   if (status.revocation !== undefined) rows.push(...revocationRows(status.revocation, out));
   const counters = Object.entries(status.counters)
     .filter(([name, count]) => count > 0 || ALWAYS_COUNTED.has(name))

@@ -9,6 +9,7 @@ import {
   tlsView,
   type WarningSources,
 } from "#src/agent/status.ts";
+import type { ExpiryReading } from "#src/identity/time/expiry-reading.ts";
 import { ClientCounters } from "#src/rpc/client/counters.ts";
 import { ServerCounters } from "#src/rpc/server/server-counters.ts";
 import { IntakeCounters } from "#src/transport/intake-counters.ts";
@@ -21,6 +22,15 @@ const clientStatus = (resting: WarningSources["client"]["resting"] = []) =>
 
 function config(toml: string, environment: Readonly<Record<string, string>> = {}) {
   return parseConfig(toml, "/srv/microedge.toml", { environment, root: false, nowMs: () => NOW });
+}
+
+function ending(level: ExpiryReading["level"]): ExpiryReading {
+  return {
+    ...{ role: "leaf", subject: "CN=roof", serial: "01", fingerprint: "00", level },
+    ...{ notBefore: NOW - 81 * 86_400_000, notAfter: NOW + 9 * 86_400_000, leftMs: 9 * 86_400_000 },
+    words: 'WARNING: "CN=roof" ends in 9 days',
+    fix: level === "good" ? undefined : "renew it",
+  };
 }
 
 suite("state", () => {
@@ -100,6 +110,11 @@ suite("warnings", () => {
       said: /^node a:1 failed 3 times in a row and rests 2 s$/,
       toml: TLS,
       more: { client: clientStatus([{ address: "a:1", failures: 3, restMs: 1_500 }]) },
+    },
+    {
+      said: /^WARNING: "CN=roof" ends in 9 days; renew it$/,
+      toml: TLS,
+      more: { expiry: [ending("warn"), ending("good")] },
     },
     {
       said: /^tls\.key: other users may read/,

@@ -5,6 +5,8 @@
 import { join } from "node:path";
 import { AgentError, isAgentError } from "../base/errors.ts";
 import { type Logger, SILENT } from "../base/log.ts";
+import { ownedDisk } from "../host/owned-disk.ts";
+import { type DiskEntry, errnoOf, type StateDisk } from "../host/state-disk.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
 import type { JumpWatch } from "../identity/time/jump-watch.ts";
 import { AttemptBudget } from "../queue/attempt-budget.ts";
@@ -36,7 +38,7 @@ export interface RotationQueueOptions {
 
 /** A disk that fails, or a queue of a newer version, is no reason not to serve: the queue says so. */
 export async function openRotationQueue(options: RotationQueueOptions): Promise<RotationQueue> {
-  const place = placeOf(options);
+  const place = await placeOf(options);
   return new RotationQueue(await openOrRemember(place), options);
 }
 
@@ -62,15 +64,15 @@ export async function openIdleQueue(
 }
 
 /** As {@link openIdleQueue}, for a command that works it off. */
-export function openIdleIntents(
+export async function openIdleIntents(
   store: CertificateStore,
   ports: Pick<StatePorts, "clock" | "random" | "disk">,
 ): Promise<DurableIntentQueue> {
-  const place = placeOf({ store, ports, log: SILENT, device: undefined });
+  const place = await placeOf({ store, ports, log: SILENT, device: undefined });
   return openIntentQueue({ ...place, opener: "command" });
 }
 
-function placeOf({
+async function placeOf({
   store: { dir, epoch },
   ports: { clock, random, disk },
   log,
@@ -80,8 +82,27 @@ function placeOf({
   readonly ports: Pick<StatePorts, "clock" | "random" | "disk">;
   readonly log: Logger;
   readonly device: string | undefined;
-}): QueueOptions {
-  return { path: join(dir, PLACE), disk, epoch, device, clock, random, log };
+}): Promise<QueueOptions> {
+  const owner = await ownerOf(disk, dir);
+  return {
+    path: join(dir, PLACE),
+    disk: owner === undefined ? disk : ownedDisk(disk, owner),
+    epoch,
+    device,
+    clock,
+    random,
+    log,
+  };
+}
+
+async function ownerOf(disk: StateDisk, dir: string): Promise<DiskEntry | undefined> {
+  try {
+    return await disk.look(dir);
+  } catch (error) {
+    // What is wrong with the disk the queue meets by itself, and tells.
+    if (errnoOf(error) === undefined) throw error;
+    return undefined;
+  }
 }
 
 export class RotationQueue implements AsyncDisposable {

@@ -12,7 +12,7 @@
  * One writer: the caller sees to it, by the lock of the certificate store, and makes one change at a
  * time.
  */
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { AgentError, errorText } from "../base/errors.ts";
 import type { Random } from "../host/random.ts";
 import { errnoOf, type StateDisk, type StateFile } from "../host/state-disk.ts";
@@ -28,7 +28,7 @@ import {
 } from "./log-format.ts";
 
 export interface DurableLogOptions {
-  /** Of the file; its directory must be there. */
+  /** Of the file; its directory is made when it is missing, the one above must be there. */
   readonly path: string;
   readonly disk: StateDisk;
   readonly random: Random;
@@ -275,8 +275,14 @@ class HalvesLog implements DurableLog {
     const temporary = `${this.path}${TEMPORARY}`;
     const whole = new Uint8Array(this.#size);
     whole.set(bytes);
+    const dir = dirname(this.path);
     await this.#giveUpHandle();
     try {
+      if ((await this.#disk.look(dir)) === undefined) {
+        await this.#disk.makeDirectory(dir);
+        this.#syncs += 1;
+        await this.#disk.syncDirectory(dirname(dir));
+      }
       if ((await this.#disk.look(temporary)) !== undefined) await this.#disk.remove(temporary);
       {
         await using file = await this.#disk.create(temporary);
@@ -293,21 +299,10 @@ class HalvesLog implements DurableLog {
     }
     try {
       this.#syncs += 1;
-      await this.#disk.syncDirectory(dirname(this.path));
+      await this.#disk.syncDirectory(dir);
     } catch (error) {
-      throw queueError(error, dirname(this.path));
+      throw queueError(error, dir);
     }
-  }
-}
-
-/** The directory of a log: made when it is missing, for its owner alone. @throws AgentError `ERR_QUEUE_IO`. */
-export async function makeLogDirectory(disk: StateDisk, dir: string): Promise<void> {
-  try {
-    if ((await disk.look(dir)) !== undefined) return;
-    await disk.makeDirectory(dir);
-    await disk.syncDirectory(join(dir, ".."));
-  } catch (error) {
-    throw queueError(error, dir);
   }
 }
 

@@ -2,14 +2,13 @@
  * Opens the rotation queue: replays its log, takes out what belongs to another epoch or device, and
  * sees to it that it can be written.
  */
-import { dirname } from "node:path";
-import { AgentError, errorText } from "../base/errors.ts";
+import { type AgentError, errorText } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Random } from "../host/random.ts";
 import type { StateDisk } from "../host/state-disk.ts";
 import { DurableIntentQueue } from "./durable-intent-queue.ts";
-import { type DurableLog, makeLogDirectory, openDurableLog } from "./durable-log.ts";
+import { type DurableLog, openDurableLog } from "./durable-log.ts";
 import { QUEUE_LIMITS, type QueueLimits } from "./intent-plan.ts";
 import {
   applyChange,
@@ -49,20 +48,12 @@ export async function openIntentQueue(options: QueueOptions): Promise<DurableInt
   const { path, disk, random, log: events, clock, opener = "agent", logBytes } = options;
   const { limits = QUEUE_LIMITS } = options;
   const isCommand = opener === "command";
-  let unmade: AgentError | undefined;
-  try {
-    if (!isCommand) await makeLogDirectory(disk, dirname(path));
-  } catch (error) {
-    if (!(error instanceof AgentError)) throw error;
-    unmade = error;
-  }
   await using undo = new AsyncDisposableStack();
   const bytes = logBytes === undefined ? {} : { bytes: logBytes };
   const log = undo.use(
     await openDurableLog({ path, disk, random, format: QUEUE_FORMAT, ...bytes }),
   );
-  const { snapshot, fault: found } = log.replayed;
-  const fault = unmade ?? found;
+  const { snapshot, fault } = log.replayed;
   if (isCommand && fault !== undefined && snapshot === undefined) throw fault;
   const healed = [...log.replayed.healed];
   const replayed = replay(log, healed);

@@ -7,6 +7,7 @@ import { errorText } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Clock } from "../../host/clock.ts";
 import type { DirectoryLock } from "../../host/directory-lock.ts";
+import { ownedDisk } from "../../host/owned-disk.ts";
 import type { Random } from "../../host/random.ts";
 import type { DiskEntry, StateDisk } from "../../host/state-disk.ts";
 import type { CertificateStore } from "./certificate-store.ts";
@@ -56,7 +57,7 @@ export async function openCertificateStore(options: StoreOptions): Promise<Certi
   const place = await preparePlace(counted, dir);
   await using undo = new AsyncDisposableStack();
   const lock = undo.use(await options.lock.take(dir, place.entry.identity));
-  const disk = forOwner(counted, place.entry);
+  const disk = ownedDisk(counted, place.entry);
   const survey = await surveyStore(disk, dir, place.entry.uid, format);
   const diagnosis = diagnose(survey, Buffer.from(random.bytes(16)).toString("hex"));
   const slots = new StateSlots(disk, dir, format, diagnosis.held);
@@ -122,24 +123,6 @@ async function makePlace(disk: StateDisk, dir: string): Promise<void> {
     await at(dir, () => disk.setOwner(dir, above.uid, above.gid));
   }
   await at(parent, () => disk.syncDirectory(parent));
-}
-
-/** What root makes in the store of another user belongs to that user, or the agent could not read it. */
-function forOwner(disk: StateDisk, { uid, gid }: DiskEntry): StateDisk {
-  if (uid === disk.user) return disk;
-  return {
-    ...disk,
-    create: async (path) => {
-      const file = await disk.create(path);
-      try {
-        await disk.setOwner(path, uid, gid);
-        return file;
-      } catch (error) {
-        await file[Symbol.asyncDispose]();
-        throw error;
-      }
-    },
-  };
 }
 
 /**

@@ -5,7 +5,7 @@
 import { choice, flag, path, text } from "./config-kinds.ts";
 import type { ConfigProblem } from "./config-problem.ts";
 import type { Setting } from "./config-reader.ts";
-import { LIVE, optional, row } from "./config-row.ts";
+import { optional, row } from "./config-row.ts";
 
 const httpsUrl = text({
   allowed: "an https:// URL without user, query or fragment",
@@ -35,7 +35,6 @@ export const ISSUER_ROWS = {
     flag(),
     true,
     "Also believe roots that the authority announces over a connection that a believed root vouches for, as before it changes its root. Off: only root_sha256 and roots count.",
-    LIVE,
   ),
   est_label: optional(
     text({

@@ -18,9 +18,13 @@ export interface Holder {
   shed(error: AgentError): void;
 }
 
-/** The certificate, or else the host: a peer may have many connections. */
-export function peerKeyOf({ certificate, remote }: Principal): string {
-  return certificate?.fingerprint ?? remote.slice(0, remote.lastIndexOf(":"));
+/**
+ * The certificate, for a peer may have many connections; the host of one that is not verified, which can
+ * make as many certificates as it likes.
+ */
+export function peerKeyOf({ verified, certificate, remote }: Principal): string {
+  if (verified && certificate !== undefined) return certificate.fingerprint;
+  return remote.slice(0, remote.lastIndexOf(":"));
 }
 
 export class BufferBudget {

@@ -13,7 +13,7 @@ import { makeSite } from "../fakes/site.ts";
 
 const skip = without("strace", hasCommand("strace"));
 /** Of the hundred kills that CI does over all matrices. */
-const LIMIT = FULL ? Number.MAX_SAFE_INTEGER : 12;
+const LIMIT = FULL ? Number.MAX_SAFE_INTEGER : 10;
 const PROGRAM = resolve(import.meta.dirname, "../fakes/import-program.ts");
 const STORE = '[store]\ndir = "store"\n';
 

@@ -103,7 +103,8 @@ async function identityOf(agent: AgentProcess): Promise<Identity> {
   return JSON.parse(stdout).identity;
 }
 
-suite("the built program on probation", () => {
+// Most of it is waiting for the rounds of the duels.
+suite("the built program on probation", { concurrency: 4 }, () => {
   for (const { name, start, why } of PEERS) {
     test(`${name} refuses the new and takes the old: ${why}`, { timeout: 120_000 }, async () => {
       await using ground = await confirmed(start);

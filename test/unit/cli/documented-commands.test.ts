@@ -9,8 +9,10 @@ import { COMMANDS } from "#src/cli/command-table.ts";
 const root = join(import.meta.dirname, "../../..");
 const PAGES = ["README.md", ...globSync("docs/*.md", { cwd: root })];
 
-/** Of the blocks without a language: what follows `microedge`, up to what the shell makes of the rest;
- * `microedge COMMAND: ...` is how errors begin. */
+/**
+ * Of the blocks without a language: what follows `microedge`, up to what the shell makes of the rest.
+ * `microedge COMMAND: ...` is how errors begin.
+ */
 function commandsIn(page: string): readonly string[] {
   const text = readFileSync(join(root, page), "utf8").replaceAll("\\\n", " ");
   return [...text.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].flatMap(([, language, block = ""]) =>

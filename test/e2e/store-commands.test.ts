@@ -106,7 +106,12 @@ test("a certificate of another authority is no peer, by the store's trust bundle
 });
 
 interface Checked {
-  readonly checks: readonly { readonly id: string; readonly result: string; reason: string }[];
+  readonly checks: readonly {
+    readonly id: string;
+    readonly result: string;
+    reason: string;
+    fix?: string;
+  }[];
 }
 
 suite("doctor, with a certificate store", () => {
@@ -136,6 +141,18 @@ suite("doctor, with a certificate store", () => {
     assert.match(String(found.get("tls.files")), /^ok: generation 1 of /);
     assert.match(String(found.get("cert.chain")), /^ok: up to "CN=Test CA"/);
     assert.match(String(found.get("listener.reachable")), /^ok: .* over mutual TLS/);
+  });
+
+  test("says what another process does to the store, and what to do", async () => {
+    await using other = await startAgent({ inStore: true });
+    const text = `[store]\ndir = "store"\n[control]\nsocket = "another.sock"\n`;
+    const config = await other.site.write("another.toml", text);
+    const { stdout } = await run([BUNDLE, "doctor", "--json", "--config", config]);
+    const { checks } = JSON.parse(stdout) as Checked;
+    const usable = checks.find(({ id }) => id === "store.usable");
+    assert.equal(usable?.result, "fail");
+    assert.match(usable?.reason ?? "", /is in use by process \d+$/);
+    assert.match(usable?.fix ?? "", /another microedge uses this store; stop it/);
   });
 
   test("names an empty store, and what to type", async () => {

@@ -102,7 +102,7 @@ test("without fleet keys there is nothing to answer; a stopped agent's store sti
   await using plain = await startAgent({ inStore: true });
   const drawn = await plain.microedge("time", "challenge");
   assert.equal(drawn.code, 1);
-  assert.match(drawn.stderr, /time\.fleet_keys names no key/);
+  assert.match(drawn.stderr, /time\.fleet_keys names no key.*\n +fix: put the fleet's public key/);
   await plain.child.stop();
   const gone = await plain.microedge("time", "challenge");
   assert.equal(gone.code, 69, gone.stderr);

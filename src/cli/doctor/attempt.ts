@@ -14,7 +14,9 @@ export async function attempt<T extends object>(
     return await look();
   } catch (thrown) {
     const code = (thrown as NodeJS.ErrnoException | undefined)?.code;
-    return { missing: isAgentError(thrown) ? reasonOf(thrown) : errorText(thrown), code };
+    return isAgentError(thrown)
+      ? { missing: reasonOf(thrown), code, fix: describe(thrown).hint }
+      : { missing: errorText(thrown), code };
   }
 }
 
@@ -23,7 +25,7 @@ export async function attemptWith<S extends object, T extends object>(
   from: Fact<S>,
   look: (value: S) => Fact<T> | Promise<Fact<T>>,
 ): Promise<Fact<T>> {
-  return isMissing(from) ? { missing: from.missing, code: from.code } : attempt(() => look(from));
+  return isMissing(from) ? from : attempt(() => look(from));
 }
 
 /** @throws Error of the file system. */

@@ -14,6 +14,8 @@ export interface Missing {
   readonly missing: string;
   /** Code of the error (`ENOENT`, `ERR_CONFIG_INVALID`), where there was one. */
   readonly code: string | undefined;
+  /** What its error says to do, where it was one of ours. */
+  readonly fix?: string;
 }
 
 export type Fact<T> = T | Missing;

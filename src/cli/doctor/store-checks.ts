@@ -26,7 +26,7 @@ export const STORE_CHECKS: readonly Check[] = [
       if (isMissing(identity)) {
         return fail(
           identity.missing,
-          "run `microedge cert show` as the agent's user; it says what to do",
+          identity.fix ?? "run `microedge cert show` as the agent's user; it says what to do",
         );
       }
       const { store } = identity;
@@ -107,10 +107,7 @@ export const STORE_CHECKS: readonly Check[] = [
     needs: ["store.usable"],
     judge({ ownKey, sealing }: Facts) {
       if (isMissing(sealing)) {
-        return fail(
-          sealing.missing,
-          "correct the keys under [sealing]; `microedge config check` names them",
-        );
+        return fail(sealing.missing, sealing.fix ?? "correct the keys under [sealing]");
       }
       if (isMissing(ownKey)) return skipped(ownKey.missing);
       const words = `${ownKey.algorithm}, ${ownKey.location}, under ${sealing.description}`;

@@ -204,14 +204,23 @@ export class TrustedTime implements PeerClock, AsyncDisposable {
   challenge(): TimeChallenge {
     const { notes, device, fleetKeys = [], jumps } = this.#options;
     const name = device();
-    const missing =
-      fleetKeys.length === 0
-        ? "time.fleet_keys names no key that could sign an answer"
-        : name === undefined
-          ? "the device has no name yet: it has no certificate"
-          : "there is no certificate store, so there is no epoch to answer for";
-    if (fleetKeys.length === 0 || name === undefined || notes === undefined) {
-      throw new AgentError("ERR_TIME_STATEMENT", `no time statement can be asked for: ${missing}`);
+    if (fleetKeys.length === 0) {
+      throw unanswerable(
+        "time.fleet_keys names no key that could sign an answer",
+        "put the fleet's public key under time.fleet_keys, and restart the agent",
+      );
+    }
+    if (name === undefined) {
+      throw unanswerable(
+        "the device has no name yet: it has no certificate",
+        "give it one with `microedge cert import`",
+      );
+    }
+    if (notes === undefined) {
+      throw unanswerable(
+        "there is no certificate store, so there is no epoch to answer for",
+        "keep the certificate in a store: set store.dir",
+      );
     }
     const nonce = this.#nonces.draw(jumps.steadyMs());
     return { device: name, epoch: notes.epoch, nonce, forMs: CHALLENGE_MS };
@@ -366,6 +375,12 @@ export class TrustedTime implements PeerClock, AsyncDisposable {
     if (view.clockWrong) log.emit("time.clock.wrong", { ...fields, reason: view.words });
     else log.emit("time.clock.right", fields);
   }
+}
+
+function unanswerable(why: string, fix: string): AgentError {
+  return new AgentError("ERR_TIME_STATEMENT", `no time statement can be asked for: ${why}`, {
+    fields: { fix },
+  });
 }
 
 function carriedOn(reference: Reference | undefined, steadyMs: number): Vouched | undefined {

@@ -12,7 +12,9 @@ import { type Issued, type Issuer, IssuerError } from "../identity/issuer.ts";
 import type { CreatableAlgorithm, KeyProvider, OpenKey } from "../identity/keys/key-provider.ts";
 import { formatMoment } from "../identity/span-words.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
+import type { TimeClaim } from "../identity/time/time-claim.ts";
 import { parseCertificate } from "../identity/x509/certificate.ts";
+import { issuedTimeClaim } from "../rotation/issued-time.ts";
 import type { Installed } from "../rotation/rotation-ports.ts";
 import type { Rotator } from "../rotation/rotator.ts";
 import type { EnrolRequest } from "../sidecar/certificate-operations.ts";
@@ -21,6 +23,8 @@ import { configuredNames, type IssuerParts, openIssuer } from "./issuer.ts";
 export interface EnrolmentParts extends IssuerParts {
   readonly keys: KeyProvider;
   readonly rotator: Pick<Rotator, "install">;
+  /** What the certificate says of the time. */
+  readonly claim: (claim: TimeClaim) => void;
 }
 
 export interface Enrolled {
@@ -76,8 +80,11 @@ export class Enrolment {
     onStep("checking the certificate, and putting it in force");
     const { reference } = key;
     const { chainPem } = issued;
+    const trustBundlePem = withRoots(store, issued);
+    const claim = issuedTimeClaim(issued, trustBundlePem);
+    if (claim !== undefined) this.#parts.claim(claim);
     const installed = await rotator.install(
-      { key: reference, chainPem, trustBundlePem: withRoots(store, issued) },
+      { key: reference, chainPem, trustBundlePem },
       // Somebody stands there and says that the identity shall change.
       { origin: "enrolment", force: again },
     );

@@ -7,6 +7,7 @@ import type { ReloadOutcome } from "../identity/file-source.ts";
 import { SealedKeyProvider } from "../identity/keys/sealed-key-provider.ts";
 import type { SealingKeySource } from "../identity/keys/sealing-key.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
+import type { TimeClaim } from "../identity/time/time-claim.ts";
 import type { PeerClock, TimeView } from "../identity/time/time-view.ts";
 import type { Reason } from "../identity/validator/candidate-report.ts";
 import { validateCandidate } from "../identity/validator/validate-candidate.ts";
@@ -33,7 +34,7 @@ export interface StoreIdentityOptions {
   readonly config: AgentConfig;
   readonly ports: StatePorts;
   readonly log: Logger;
-  readonly time: PeerClock & { view(): TimeView };
+  readonly time: PeerClock & { view(): TimeView; claim(claim: TimeClaim): unknown };
   readonly use: IdentityUse;
   /** What revocation lists and responders have against a chain of our own. */
   readonly revoked: (chainPem: string) => Promise<readonly Reason[]>;
@@ -121,7 +122,10 @@ export class StoreIdentity implements OwnIdentity {
       keys,
       random,
       use,
-      enrolment: new Enrolment({ config, ports, store, keys, rotator: this.rotator, time }),
+      enrolment: new Enrolment({
+        ...{ config, ports, store, keys, rotator: this.rotator, time },
+        claim: (claim) => void time.claim(claim),
+      }),
     });
   }
 

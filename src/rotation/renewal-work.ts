@@ -19,13 +19,12 @@ import { AgentError, type ErrorFields, isAgentError } from "../base/errors.ts";
 import { createCertificateRequest } from "../identity/exchange/certificate-request.ts";
 import { type Issued, IssuerError, type OwnIdentityForIssuer } from "../identity/issuer.ts";
 import type { CreatableAlgorithm, KeyAlgorithm, OpenKey } from "../identity/keys/key-provider.ts";
-import { splitPem } from "../identity/pem.ts";
 import { formatMoment } from "../identity/span-words.ts";
 import { parseTrustBundle } from "../identity/trust-bundle.ts";
-import { findPaths, Issuers } from "../identity/validator/issuer-paths.ts";
 import { type Certificate, parseCertificate } from "../identity/x509/certificate.ts";
 import type { FailureTraits, IntentSteps } from "../queue/handlers.ts";
 import { type Intent, objectNamed } from "../queue/intent.ts";
+import { issuedTimeClaim } from "./issued-time.ts";
 import { faultOf, isCutOff, needsOperator, retryAfterOf } from "./renewal-fault.ts";
 import { leastWaitMs } from "./renewal-policy.ts";
 import type { RenewalFault, RenewalPorts } from "./renewal-ports.ts";
@@ -194,7 +193,8 @@ export class RenewalWork {
   async #install(key: OpenKey, issued: Issued): Promise<Renewed> {
     const { rotator, store, source } = this.#ports;
     const trustBundlePem = withRoot(store.current?.trustBundlePem ?? "", issued.rootPem);
-    this.#claimTime(issued, trustBundlePem);
+    const claim = issuedTimeClaim(issued, trustBundlePem);
+    if (claim !== undefined) this.#ports.time.claim(claim);
     const { reference } = key;
     const { chainPem } = issued;
     const { generation, warnings } = await rotator.install(
@@ -204,26 +204,6 @@ export class RenewalWork {
     this.remarks = [...issued.remarks, ...warnings.map(({ words }) => words)];
     const { leaf } = source;
     return { generation: generation.number, leaf: leaf ?? parseCertificate(chainPem) };
-  }
-
-  /** The authority made it just now, in answer to us: the best that this device ever learns of the time. */
-  #claimTime({ chainPem, answersUs }: Issued, trustBundlePem: string): void {
-    if (!answersUs) return;
-    const [leaf, ...others] = splitPem(chainPem)
-      .filter(({ label }) => label.endsWith("CERTIFICATE"))
-      .map(({ text }) => parseCertificate(text));
-    if (leaf === undefined) return;
-    const bundle = parseTrustBundle(trustBundlePem);
-    const [path] = findPaths(leaf, bundle, new Issuers([leaf, ...others, ...bundle]));
-    // No way to a root of ours: whoever made it, the validator refuses it.
-    if (path === undefined || path.length < 2) return;
-    this.#ports.time.claim({
-      source: "certificate",
-      atMs: leaf.summary.notBefore,
-      issuers: path.slice(1).map(({ summary }) => summary),
-      answersUs: true,
-      evidence: leaf.summary.fingerprint,
-    });
   }
 
   #failed(error: AgentError, intent: Intent): RenewalFailed {

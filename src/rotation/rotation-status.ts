@@ -8,6 +8,7 @@ import type { OverlapStatus, RotationStatus } from "./rotation-ports.ts";
 /**
  * @param published What the agent shows; another than the store's current one when a fall-back could not
  *   be written.
+ * @param anyPeers Whether there are probe peers to ask.
  * @returns `undefined` for an empty store.
  */
 export function rotationStatus(
@@ -16,6 +17,7 @@ export function rotationStatus(
   onProbation: boolean,
   look: Look | undefined,
   overlap: OverlapStatus | undefined,
+  anyPeers: boolean,
 ): RotationStatus | undefined {
   const { current } = store;
   if (current === undefined) return undefined;
@@ -29,10 +31,13 @@ export function rotationStatus(
   const failed = state === "ROLLED_BACK" ? takenBack(generation, history) : undefined;
   const number = generation.number;
   const tried = triedWords(look);
+  const untried = anyPeers
+    ? ": its probe peers have not been asked yet"
+    : ": name probe peers under probation.peers";
   const words = {
     ACTIVE: `generation ${number} is in force and confirmed by its peers`,
     TRIALLED: `generation ${number} was accepted by a peer and is on probation with the others${tried}`,
-    UNPROVEN: `generation ${number} is in force, and no peer has accepted it yet${tried || ": name probe peers under probation.peers"}`,
+    UNPROVEN: `generation ${number} is in force, and no peer has accepted it yet${tried || untried}`,
     ROLLED_BACK: `generation ${failed?.number} failed and generation ${number} is in force again: ${failed?.reasons.map(({ words }) => words).join("; ")}`,
   }[state];
   return { generation, state, words, look, failed, overlap };

@@ -151,10 +151,11 @@ export class Rotator implements Part {
 
   /** `undefined` while the store is empty. */
   status(): RotationStatus | undefined {
-    const { store, source } = this.#options;
+    const { store, source, peers } = this.#options;
     const published = source.snapshot?.generation ?? store.current;
     const onProbation = this.#probation !== undefined;
-    return rotationStatus(store, published, onProbation, this.#look, this.#window.status);
+    const [look, overlap, anyPeers] = [this.#look, this.#window.status, peers().length > 0];
+    return rotationStatus(store, published, onProbation, look, overlap, anyPeers);
   }
 
   /** Other probe peers are configured: what is not proven yet is tried against them at once. */

@@ -116,6 +116,7 @@ suite("the built program on probation", { concurrency: 4 }, () => {
       const { code, said } = await ground.importForeign();
       assert.equal(code, 0, said);
       assert.match(said, /generation 2 is in force, and no peer has accepted it yet/);
+      assert.doesNotMatch(said, /name probe peers/, "there is one");
       const line = await agent.event("certificate.fallback", undefined, 60_000);
       assert.deepEqual(
         [line["generation"], line["failed_generation"], line["durable"], line["serial"]],

@@ -90,7 +90,7 @@ export async function startAgent(
   if (revocation !== undefined) running.use(revocation);
   device.revocation = revocation;
   const judging = { revocation: revocation?.peers, time: time.trusted };
-  const outbound = buildOutbound(config, ports, identity?.source, judging);
+  const outbound = buildOutbound(config, ports, identity?.source, judging, queue?.budget);
   running.use(outbound);
   const inbound = buildInbound(config, ports, identity?.source, judging);
   device.listener = inbound.listener;
@@ -210,7 +210,8 @@ export class Agent implements AsyncDisposable {
     building.use(inbound.listener);
     inbound.memory.start();
     await this.#rooms.renewal?.start(signal);
-    this.#rooms.queue?.start(this.#rooms.renewal?.handlers ?? {});
+    const { queue, renewal } = this.#rooms;
+    if (queue !== undefined) building.use(queue.start(renewal?.handlers ?? {}));
     signal.throwIfAborted();
     this.#running = building.move();
     this.#phase = "running";

@@ -111,14 +111,13 @@ export class RotationQueue implements AsyncDisposable {
   readonly operations: QueueOperations;
   readonly #queue: DurableIntentQueue;
   readonly #options: RotationQueueOptions;
-  readonly #open = new AsyncDisposableStack();
   #worker: QueueWorker | undefined;
 
   /** Use {@link openRotationQueue}. */
   constructor(queue: DurableIntentQueue, options: RotationQueueOptions) {
     const { ports, store } = options;
     const { clock, random } = ports;
-    this.#queue = this.#open.use(queue);
+    this.#queue = queue;
     this.#options = options;
     this.operations = queueOperations(queue);
     this.budget = new AttemptBudget({
@@ -133,15 +132,20 @@ export class RotationQueue implements AsyncDisposable {
     return this.#queue;
   }
 
-  /** Begins to work the queue off; may be called once. */
-  start(handlers: IntentHandlers): void {
+  /**
+   * Begins to work the queue off; may be called once. What is returned stops it and waits for what runs; a
+   * later start resumes that.
+   */
+  start(handlers: IntentHandlers): AsyncDisposable {
     const { ports, log, jumps } = this.#options;
     const { clock } = ports;
     const parts = { queue: this.#queue, budget: this.budget, handlers, clock, log };
-    const worker = this.#open.use(new QueueWorker(parts));
+    const work = new AsyncDisposableStack();
+    const worker = work.use(new QueueWorker(parts));
+    work.defer(jumps.onJump(() => worker.wake()));
     this.#worker = worker;
-    this.#open.defer(jumps.onJump(() => worker.wake()));
     worker.start();
+    return work;
   }
 
   view(): QueueView {
@@ -169,9 +173,8 @@ export class RotationQueue implements AsyncDisposable {
     ];
   }
 
-  /** Waits for what runs to stop; a later start resumes it. */
   [Symbol.asyncDispose](): Promise<void> {
-    return this.#open.disposeAsync();
+    return this.#queue[Symbol.asyncDispose]();
   }
 }
 

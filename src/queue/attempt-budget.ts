@@ -134,6 +134,15 @@ export class AttemptBudget {
     };
   }
 
+  /**
+   * An attempt that is made in any case, since a caller waits for it: it counts, so that what can wait
+   * does. What is reserved for renewal it leaves.
+   */
+  spend(): void {
+    this.#refill();
+    if (this.#tokens > this.#policy.reserved) this.#tokens -= 1;
+  }
+
   /** What outlives a restart. */
   save(): SavedAttempts {
     const now = this.#clock.monotonicMs();

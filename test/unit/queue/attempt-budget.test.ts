@@ -122,6 +122,13 @@ suite("the attempt budget", () => {
     assert.ok(others <= most, `${others} attempts in an hour`);
   });
 
+  test("what a caller waits for counts, is never refused, and leaves renewal its own", () => {
+    const budget = budgetOf(new FakeClock());
+    for (let call = 0; call < 1000; call++) budget.spend();
+    assert.equal(budget.take("other"), undefined, "what can wait does");
+    assert.equal(budget.waitMs("renewal"), 0);
+  });
+
   test("a success ends the back-off only when a minute has gone well", async () => {
     const clock = new FakeClock();
     const budget = budgetOf(clock);

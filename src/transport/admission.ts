@@ -9,7 +9,8 @@
  * - Handshake slots go to the address that has the fewest. A peer whose handshake dawdles gives way when
  *   another waits for its slot, sooner if its address has more slots than that of the other.
  * - An established peer that is idle gives way to a newly *verified* one; connects alone can't
- *   displace it.
+ *   displace it. First of all gives way a peer that has more than its share of the places, and such a one
+ *   also when it is not idle: one stolen certificate must not shut out all others.
  */
 import { type Crowded, Crowds, whoYields } from "./crowding.ts";
 
@@ -22,6 +23,8 @@ export interface Seat extends Crowded {
   since: number;
   /** From this machine: may take places that are kept from everybody else. */
   readonly local?: boolean;
+  /** Who it has proved to be; known once it is established. One peer may have many connections. */
+  peer?: string | undefined;
   /** Ours: when it became idle, as a number that grows; absent while it is not. */
   idleSince?: number | undefined;
 }
@@ -44,6 +47,9 @@ export interface AdmissionLimits {
 const DAWDLE_MS = 2000;
 /** A round trip over a bad cellular link; who is one of many of its address gets no more than that. */
 const CROWD_DAWDLE_MS = 500;
+
+/** A peer that has more than this part of all places gives way to others. */
+const LARGE_SHARE = 1 / 4;
 
 export class Admission<S extends Seat> {
   readonly #limits: AdmissionLimits;
@@ -129,7 +135,7 @@ export class Admission<S extends Seat> {
   establish(seat: S, nowMs: number): { readonly evict: S | undefined } | undefined {
     let evict: S | undefined;
     if (this.count("established") >= this.#open(seat, this.#limits.maxConnections)) {
-      evict = this.#longestIdle();
+      evict = this.#whoLeaves(seat);
       if (evict === undefined) return undefined;
       this.leave(evict);
     }
@@ -139,7 +145,7 @@ export class Admission<S extends Seat> {
 
   /** The longest idle peer, which leaves; `undefined` when all have calls. */
   takeIdle(): S | undefined {
-    const seat = this.#longestIdle();
+    const seat = longestIdle(this.#stages.established);
     if (seat !== undefined) this.leave(seat);
     return seat;
   }
@@ -156,15 +162,17 @@ export class Admission<S extends Seat> {
     this.#stages[seat.stage].delete(seat);
   }
 
-  #longestIdle(): S | undefined {
-    let longest: S | undefined;
-    let since = Number.POSITIVE_INFINITY;
-    for (const seat of this.#stages.established) {
-      if (seat.idleSince === undefined || seat.idleSince >= since) continue;
-      longest = seat;
-      since = seat.idleSince;
-    }
-    return longest;
+  /** Idle or not: who is not keeps its place unless its peer has a large share of them. */
+  #whoLeaves(newcomer: S): S | undefined {
+    const { established } = this.#stages;
+    const peers = new Crowds([...established].map(ofPeer));
+    const large = established.size * LARGE_SHARE;
+    const crowding = [...established].filter((seat) => peers.of(ofPeer(seat)) > large);
+    const idle = longestIdle(crowding) ?? longestIdle(established);
+    if (idle !== undefined) return idle;
+    // Taking it must not just turn the two round.
+    const own = peers.of(ofPeer(newcomer));
+    return crowding.findLast((seat) => peers.of(ofPeer(seat)) > own + 1);
   }
 
   /** Of `places`, those that are open to this seat. */
@@ -176,6 +184,21 @@ export class Admission<S extends Seat> {
   *all(): Generator<S> {
     for (const seats of Object.values(this.#stages)) yield* seats;
   }
+}
+
+function ofPeer({ peer }: Seat): Crowded {
+  return { crowd: peer };
+}
+
+function longestIdle<S extends Seat>(seats: Iterable<S>): S | undefined {
+  let longest: S | undefined;
+  let since = Number.POSITIVE_INFINITY;
+  for (const seat of seats) {
+    if (seat.idleSince === undefined || seat.idleSince >= since) continue;
+    longest = seat;
+    since = seat.idleSince;
+  }
+  return longest;
 }
 
 function first<S>(seats: Set<S>): S | undefined {

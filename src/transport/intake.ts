@@ -34,7 +34,7 @@ import { revokePlaced, watchRevocation } from "./peer-revoking.ts";
 import { RecordWatch } from "./record-watch.ts";
 import { hostOf, keyOf, remoteOf } from "./socket-names.ts";
 import { letsUnverifiedPass, type VerifyMode } from "./verify-mode.ts";
-import { type Observed, plainPrincipal, type Visitor } from "./visitor.ts";
+import { type Observed, peerOf, plainPrincipal, type Visitor } from "./visitor.ts";
 
 export interface IntakeOptions {
   readonly limits: AdmissionLimits;
@@ -287,6 +287,7 @@ export class Intake {
   }
 
   #enter(visitor: Visitor, socket: Socket, principal: Principal, alpn: string | undefined): void {
+    visitor.peer = peerOf(principal, visitor);
     const place = this.#admission.establish(visitor, this.#options.clock.monotonicMs());
     if (place === undefined) {
       const words = "too many connections are open and none of them is idle";
@@ -294,9 +295,11 @@ export class Intake {
       this.#refuse(visitor, new AgentError("ERR_RPC_OVERLOADED", words));
       return;
     }
-    if (place.evict !== undefined) {
+    if (place.evict?.idleSince !== undefined) {
       this.#options.counters.count("refused", "idle-displaced");
       closeGracefully(place.evict.socket, new Uint8Array(), this.#options.clock);
+    } else if (place.evict !== undefined) {
+      this.#turnAway(place.evict, "peer-displaced", "one of very many of its peer gave way");
     }
     const setIdle = (idle: boolean): void => this.#admission.setIdle(visitor, idle);
     if (socket !== visitor.raw) {

@@ -1,6 +1,7 @@
 /** One inbound connection on its way from TCP to the RPC room. */
 import type { Socket } from "node:net";
 import type { Principal } from "../base/principal.ts";
+import { addressKey } from "../guard/address-key.ts";
 import type { Timer } from "../host/clock.ts";
 import { principalOf } from "../identity/peer-principal.ts";
 import type { TrustDomain } from "../identity/trust-domain.ts";
@@ -29,6 +30,11 @@ export interface Observed {
   readonly visitor: Visitor;
   readonly judged: JudgedPeer;
   readonly words: string;
+}
+
+/** Whose connection it is: of a certificate, or of the host where nobody vouches for the certificate. */
+export function peerOf({ verified, certificate }: Principal, { address }: Visitor): string {
+  return (verified && certificate?.fingerprint) || addressKey(address);
 }
 
 /** Whoever comes without TLS. */

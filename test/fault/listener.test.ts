@@ -7,7 +7,7 @@ import dns from "node:dns";
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { suite, test } from "node:test";
-import { type ConnectionOptions, connect as connectTls } from "node:tls";
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
 import { systemClock } from "#src/host/clock.ts";
 import { systemRandom } from "#src/host/random.ts";
 import { Listener } from "#src/transport/listener.ts";
@@ -190,6 +190,23 @@ suite("full house", () => {
     assert.equal(await echo(first, "still"), "echo:still");
     assert.equal(rig.listener.counters.of("refused").get("idle-displaced"), 1);
     first.destroy();
+  });
+  test("a peer that is busy on every connection does not shut out another", async () => {
+    await using rig = await startRig(security, { limits: { maxConnections: 3, maxHandshakes: 4 } });
+    const { certificatePem: cert, keyPem: key } = await pki.issue("other");
+    const hog: TLSSocket[] = [];
+    for (let at = 0; at < 3; at++) {
+      const socket = await dialTls(rig.port, good);
+      await echo(socket, "hi");
+      hog.push(socket);
+    }
+    const reset = once(hog[2] as TLSSocket, "error") as Promise<[NodeJS.ErrnoException]>;
+    const other = await dialTls(rig.port, { ...good, cert, key });
+    assert.equal(await echo(other, "hi"), "echo:hi");
+    assert.equal((await reset)[0].code, "ECONNRESET", "the latest of the peer that has most");
+    assert.equal(await echo(hog[0] as TLSSocket, "still"), "echo:still");
+    assert.equal(rig.listener.counters.of("refused").get("peer-displaced"), 1);
+    for (const socket of [...hog, other]) socket.destroy();
   });
   test("when nobody is idle the newcomer is told, and those inside keep their place", async () => {
     await using rig = await startRig(security, { limits: { maxConnections: 1, maxHandshakes: 2 } });

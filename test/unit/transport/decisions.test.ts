@@ -16,6 +16,72 @@ import { RecordingLog } from "../../fakes/network-rig.ts";
 
 const seat = (): Seat => ({ stage: "silent", since: 0 });
 
+suite("Admission of 8 connections when all are taken", () => {
+  /** Established peers by name, in order; those in `idle` have no call, the first longest. */
+  function full(peers: string, idle: readonly number[] = []) {
+    const table = new Admission({ maxConnections: 8, maxHandshakes: 4 });
+    const seats: Seat[] = [...peers].map((peer) => ({ ...seat(), peer }));
+    for (const each of seats) table.establish(each, 0);
+    for (const at of idle) table.setIdle(seats[at] as Seat, true);
+    const come = (peer: string): number | undefined => {
+      const place = table.establish({ ...seat(), peer }, 0);
+      return place?.evict === undefined ? undefined : seats.indexOf(place.evict);
+    };
+    return { come };
+  }
+
+  for (const { why, peers, idle, newcomer, leaves } of [
+    {
+      why: "one that is busy everywhere does not shut out the next",
+      peers: "hhhhhhhh",
+      newcomer: "a",
+      leaves: 7,
+    },
+    { why: "nor with others beside it", peers: "abhhhhhc", newcomer: "d", leaves: 6 },
+    {
+      why: "it gets no further place for itself",
+      peers: "abhhhhhc",
+      newcomer: "h",
+      leaves: undefined,
+    },
+    {
+      why: "two of eight are not too many, when all are busy",
+      peers: "aabbccdd",
+      newcomer: "e",
+      leaves: undefined,
+    },
+    {
+      why: "idle ones of a crowd go before those of others",
+      peers: "abhhhhhc",
+      idle: [0, 3, 2],
+      newcomer: "d",
+      leaves: 3,
+    },
+    {
+      why: "without a crowd the longest idle of all",
+      peers: "aabbccdd",
+      idle: [4, 1],
+      newcomer: "e",
+      leaves: 4,
+    },
+    {
+      why: "an idle one of another goes before a busy one of a crowd",
+      peers: "abhhhhhc",
+      idle: [7],
+      newcomer: "d",
+      leaves: 7,
+    },
+    {
+      why: "three against two would just be turned round",
+      peers: "hhhaabcd",
+      newcomer: "a",
+      leaves: undefined,
+    },
+  ]) {
+    test(why, () => assert.equal(full(peers, idle).come(newcomer), leaves));
+  }
+});
+
 suite("Admission of 2 connections, 1 handshake", () => {
   const limits = { maxConnections: 2, maxHandshakes: 1, dawdleMs: 100 };
 

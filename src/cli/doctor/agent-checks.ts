@@ -61,7 +61,13 @@ export const AGENT_CHECKS: readonly Check[] = [
     needs: ["agent.alive"],
     judge({ agent }) {
       if (isMissing(agent)) return skipped(agent.missing);
-      const { state, listener, tls } = agent;
+      const { state, listener, tls, identity } = agent;
+      if (identity?.generation === 0) {
+        return fail(
+          "it waits for a certificate: the certificate store is empty",
+          "give it one: `microedge cert import`",
+        );
+      }
       if (listener.listen === undefined) {
         return fail(
           `it waits for ${listener.address}: ${listener.waitingFor ?? "not bound yet"}`,

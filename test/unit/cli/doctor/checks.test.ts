@@ -20,6 +20,7 @@ import {
   type Row,
   resultsOf,
   STORE_ONLY,
+  STORED,
   UID,
   withRole,
 } from "./facts-rig.ts";
@@ -436,6 +437,20 @@ const rows: readonly Row[] = [
         ...STATUS,
         state: "waiting",
         listener: { address: "192.0.2.1:1", listen: undefined, waitingFor: "EADDRNOTAVAIL" },
+      },
+    }),
+  },
+  {
+    id: "agent.state",
+    result: "fail",
+    says: /waits for a certificate: the certificate store is empty/,
+    why: "a new device; its address is not at fault",
+    make: () => ({
+      agent: {
+        ...STATUS,
+        state: "waiting",
+        listener: { address: "192.0.2.1:1", listen: undefined, waitingFor: "empty" },
+        identity: { ...STORED, generation: 0, state: undefined },
       },
     }),
   },

@@ -3,12 +3,14 @@
  * device that is enrolled already, tokens that are no good, and behind a proxy.
  */
 import assert from "node:assert/strict";
+import { existsSync, globSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { BUNDLE } from "../fakes/agent-process.ts";
 import { Child, type Ended, run } from "../fakes/child.ts";
 import { sha256Of, startRelay } from "../fakes/issuer-rig.ts";
+import { without } from "../fakes/needs.ts";
 import { startProxy } from "../fakes/network-proxy.ts";
 import { makeSite, type Site } from "../fakes/site.ts";
 import { type StepCa, startStepCa } from "../fakes/step-ca.ts";
@@ -17,7 +19,7 @@ interface Device extends AsyncDisposable {
   readonly site: Site;
   enroll(token: string | undefined, ...more: string[]): Promise<Ended>;
   microedge(...args: string[]): Promise<Ended>;
-  agent(): Promise<Child>;
+  agent(env?: Readonly<Record<string, string>>): Promise<Child>;
 }
 
 async function device(ca: StepCa, more = "", url = ca.url): Promise<Device> {
@@ -39,8 +41,8 @@ async function device(ca: StepCa, more = "", url = ca.url): Promise<Device> {
       await writeFile(file, `${token}\n`, { mode: 0o600 });
       return microedge("enroll", "--token-file", file, ...args);
     },
-    async agent() {
-      child = new Child([BUNDLE, "run", "--config", config]);
+    async agent(env = {}) {
+      child = new Child([BUNDLE, "run", "--config", config], { env });
       await child.waitFor("control.listening", (line) => /"control\.listening"/.exec(line)?.[0]);
       return child;
     },
@@ -51,6 +53,10 @@ async function device(ca: StepCa, more = "", url = ca.url): Promise<Device> {
   };
 }
 
+const [library = "/usr/lib/faketime/libfaketime.so.1"] = globSync(
+  "/usr/lib/{*/,}faketime/libfaketime.so.1",
+);
+const skip = without("libfaketime (apt install faketime)", existsSync(library));
 const NAMES = ["roof-7", "127.0.0.1", "spiffe://fleet.test/device/roof-7"];
 const members = (text: string) => JSON.parse(text) as Record<string, Record<string, unknown>>;
 
@@ -152,6 +158,20 @@ suite("microedge enroll", () => {
     assert.equal(proxy.requests.length, 2);
     assert.match(proxy.requests[1] ?? "", /^CONNECT ca\.test:\d+ [\s\S]*Basic dXNlcjpzZWNyZXQ=/);
     assert.doesNotMatch(done.stderr + done.stdout, /secret/);
+  });
+
+  test("a clock that is years behind: the authority is recognised by the proven time", {
+    skip,
+  }, async () => {
+    await using own = await device(ca);
+    assert.equal((await own.enroll(ca.token("f", ["f", "127.0.0.1"]))).code, 0);
+    const before = members((await own.microedge("cert", "show", "--json")).stdout)["leaf"];
+    await own.agent({ LD_PRELOAD: library, FAKETIME: "-900d" });
+    const renewed = await own.microedge("cert", "renew", "--now", "--json");
+    assert.equal(renewed.code, 0, renewed.stdout + renewed.stderr);
+    const leaf = members((await own.microedge("cert", "show", "--json")).stdout)["leaf"];
+    assert.equal(leaf?.["subject"], "CN=f");
+    assert.notEqual(leaf?.["serial"], before?.["serial"]);
   });
 
   test("nothing configured", async () => {

@@ -33,6 +33,8 @@ export interface IssuerRig {
   readonly asked: string[];
   readonly notes: Map<string, Uint8Array>;
   view: TimeView;
+  /** What the system's clock says, while `view.clockWrong`; default what it does say. Unix ms. */
+  clockMs: number | undefined;
 }
 
 export interface IssuerRigOptions {
@@ -68,9 +70,11 @@ export async function issuerRig(options: IssuerRigOptions): Promise<IssuerRig> {
     time: {
       peerTime: () => {
         const { nowMs, clockWrong } = rig.view;
-        const clockMs = Date.now();
+        const clockMs = rig.clockMs ?? Date.now();
         const policy = { notYetValid: "proven", expiredGraceMs: 0 } as const;
-        return clockWrong ? { nowMs, doubt: { clockMs, clockWrong, policy } } : { nowMs: clockMs };
+        return clockWrong
+          ? { nowMs, doubt: { clockMs, clockWrong, policy } }
+          : { nowMs: Date.now() };
       },
     },
     proxy: options.proxy,
@@ -93,7 +97,7 @@ export async function issuerRig(options: IssuerRigOptions): Promise<IssuerRig> {
     time: () => rig.view,
     ownChainPem: () => options.ownChainPem ?? "",
   };
-  const rig: IssuerRig = { parts, roots, asked, notes, view: trustedView() };
+  const rig: IssuerRig = { parts, roots, asked, notes, view: trustedView(), clockMs: undefined };
   return rig;
 }
 

@@ -193,6 +193,7 @@ suite("renewal with step-ca", () => {
     const options = { url: ca.url, rootSha256: sha256Of(ca.root.certificatePem) };
     const rig = await issuerRig({ ...options, ownChainPem: own.chainPem });
     rig.view = { ...trustedView(), state: "floor", clockWrong: true };
+    rig.clockMs = Date.now() - 900 * DAY_MS;
     await new StepCaIssuer(rig.parts).renew(own, signal);
     rig.view = { ...rig.view, nowMs: Date.now() - 900 * DAY_MS };
     const error = await failureOf(new StepCaIssuer(rig.parts).renew(own, signal));

@@ -42,7 +42,8 @@ export function judgeClock(evidence: ClockEvidence): TimeView {
   }
   if (clockMs < atLeastMs - CLOCK_SLACK_MS) {
     const words = `the clock says ${formatMoment(clockMs)}, but it is ${formatMoment(atLeastMs)} at least; set the clock, or let a time service do it`;
-    return { ...view, state: "floor", clockWrong: true, nowMs: atLeastMs, words };
+    const vouched = authority === undefined ? {} : { vouched: true };
+    return { ...view, state: "floor", clockWrong: true, nowMs: atLeastMs, words, ...vouched };
   }
   if (authority !== undefined && authority.fromMs <= clockMs && clockMs <= authority.toMs) {
     return { ...view, state: "authenticated" };

@@ -18,6 +18,11 @@ export interface TimeView {
   readonly floorMs: number;
   /** The wall clock is known to be wrong. */
   readonly clockWrong: boolean;
+  /**
+   * With `floor`: an authority has answered us since the start, so that {@link nowMs} is not only what it
+   * must be at least, but what it was, but for the day by which authorities date back.
+   */
+  readonly vouched?: boolean;
   /** For a person; `undefined` when the clock is trusted. */
   readonly words: string | undefined;
 }

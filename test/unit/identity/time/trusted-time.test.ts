@@ -111,6 +111,17 @@ suite("states", () => {
     });
   }
 
+  for (const [why, claim, vouched] of [
+    ["a list that anybody may have sent", crlClaim(NOW), undefined],
+    ["an answer to us", issued(NOW), true],
+  ] as const) {
+    test(`a wrong clock, and ${why}: the proven time is ${vouched ? "" : "not "}vouched for`, async () => {
+      const { time } = await timeRig({ clock: new FakeClock(5000) });
+      time.claim(claim);
+      assert.deepEqual([time.view().state, time.view().vouched], ["floor", vouched]);
+    });
+  }
+
   test("the proven time goes on while the clock stays wrong, and a time service ends it", async () => {
     let synchronised = false;
     const timeSync = async () => ({ synchronised, words: "-" });

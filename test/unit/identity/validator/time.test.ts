@@ -58,6 +58,16 @@ suite("not yet valid by this machine's clock", () => {
       codes: ["not-yet-valid"],
     },
     {
+      why: "an authority that answered us since the start says that it is valid",
+      context: { time: timeView(now + 31 * DAY, { ...FLOOR, vouched: true }), current },
+      codes: [],
+    },
+    {
+      why: "an authority that answered us since the start says that it is not",
+      context: { time: timeView(now + 29 * DAY, { ...FLOOR, vouched: true }), current },
+      codes: ["not-yet-valid"],
+    },
+    {
       why: "the floor says that it is valid, and the policy trusts our own bundle",
       context: { time: timeView(now + 31 * DAY, FLOOR), ...tolerate },
       codes: [],

@@ -117,6 +117,13 @@ const rows: readonly Row[] = [
     says: /trust bundle holds no authority \(bundle-malformed\)/,
   },
   {
+    why: "an empty trust bundle",
+    args: "cert import --cert {}/microedge.crt --key {}/microedge.key --ca {}/empty.pem",
+    code: 1,
+    error: "ERR_IMPORT_INVALID",
+    says: /--ca: .*empty\.pem is empty/,
+  },
+  {
     why: "a trust bundle that is no text",
     args: "cert import --cert {}/microedge.crt --key {}/microedge.key --ca {}/junk.bin",
     code: 74,

@@ -112,13 +112,15 @@ export async function readPassphrase(
   return line;
 }
 
-/** A trust bundle. @throws AgentError `ERR_FILE_IO` naming option and file. */
+/** A trust bundle. @throws AgentError naming the file: `ERR_FILE_IO`, `ERR_IMPORT_INVALID` when it is empty. */
 export async function readTrustPem(
   terminal: Terminal,
   path: string,
   option: string,
 ): Promise<string> {
-  return textOf(await readNamed(terminal, path, option), path);
+  const text = textOf(await readNamed(terminal, path, option), path);
+  if (text.trim() === "") throw new AgentError("ERR_IMPORT_INVALID", `${option}: ${path} is empty`);
+  return text;
 }
 
 async function readNamed(

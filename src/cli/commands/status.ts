@@ -11,6 +11,7 @@ import { formatBytes, formatDuration } from "../format/duration.ts";
 import { revocationRows } from "../format/revocation-rows.ts";
 import { paint } from "../format/style.ts";
 import { columns } from "../format/table.ts";
+import { queueWords } from "../queue/format.ts";
 import type { Output } from "../terminal.ts";
 
 export const statusCommand = command({
@@ -67,6 +68,7 @@ export function formatStatus(status: StatusView, out: Output, nowMs: number): st
   if (status.identity !== undefined) rows.push(...identityRows(status.identity, out));
   if (status.time !== undefined) rows.push(["time", timeLine(status.time)]);
   if (status.revocation !== undefined) rows.push(...revocationRows(status.revocation, out));
+  if (status.queue !== undefined) rows.push(["queue", queueWords(status.queue)]);
   const counters = Object.entries(status.counters)
     .filter(([name, count]) => count > 0 || ALWAYS_COUNTED.has(name))
     .map(([name, count]) => `${name} ${count}`);

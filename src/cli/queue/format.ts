@@ -2,7 +2,7 @@
  * The rotation queue as text for people.
  */
 import { formatMoment, formatSpan } from "../../identity/span-words.ts";
-import type { QueueEntryView, QueueListView } from "../../sidecar/queue-operations.ts";
+import type { QueueEntryView, QueueListView, QueueView } from "../../sidecar/queue-operations.ts";
 import { paint } from "../format/style.ts";
 import { table } from "../format/table.ts";
 import type { Output } from "../terminal.ts";
@@ -33,4 +33,11 @@ function nextWords({ state, nextAttemptAt }: QueueEntryView, nowMs: number): str
   if (nextAttemptAt === null) return "-";
   const left = nextAttemptAt - nowMs;
   return left <= 0 ? "due" : `in ${formatSpan(left)} (${formatMoment(nextAttemptAt)})`;
+}
+
+/** One line of `status`. */
+export function queueWords({ waiting, running, failed, durable, attempts }: QueueView): string {
+  const held = `${waiting} waiting, ${running} running, ${failed} failed for good`;
+  const place = durable ? "on flash" : "IN MEMORY ONLY";
+  return `${held}, ${place}; ${attempts.begun} attempts, ${attempts.failed} failed`;
 }

@@ -232,6 +232,7 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
     const { config, ports, store, time } = this.#parts;
     if (this.#issuer === undefined) return;
     this.#issuer = await openIssuer({ config, ports, store, time: time.trusted });
+    await this.#watch?.nudge();
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { errorText } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import { type Clock, MAX_TIMER_MS, type Timer } from "../host/clock.ts";
+import type { Clock, Timer } from "../host/clock.ts";
 import type { Files } from "../host/files.ts";
 import { MAX_CHAIN_CHARACTERS } from "../rotation/trust-update.ts";
 import type { TrustUpdates } from "../rotation/trust-updates.ts";
@@ -23,8 +23,8 @@ export interface TrustIntakeParts {
 /** Somebody stands there with the stick. */
 const FILE_MS = 60_000;
 const URL_MS = 86_400_000;
-/** After a fetch that failed. */
-const URL_AGAIN_MS = MAX_TIMER_MS;
+/** After a fetch that failed: who was away for a change of roots is to be back within the hour. */
+const URL_AGAIN_MS = 900_000;
 const FETCH_TIMEOUT_MS = 30_000;
 
 export class TrustIntake implements AsyncDisposable {
@@ -47,7 +47,7 @@ export class TrustIntake implements AsyncDisposable {
     if (file === undefined && url === undefined) return;
     this.#looking = this.#look().finally(() => {
       if (this.#stop.signal.aborted) return;
-      const delayMs = file === undefined ? MAX_TIMER_MS : FILE_MS;
+      const delayMs = file === undefined ? URL_AGAIN_MS : FILE_MS;
       this.#timer = this.#parts.clock.setTimer(delayMs, () => this.start());
     });
   }

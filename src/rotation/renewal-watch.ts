@@ -5,7 +5,7 @@
  * The moment is a wall-clock time that is judged by the trusted time: a jump that nobody vouches for makes
  * nothing due, no timer is longer than an hour, and a restart draws nothing anew.
  */
-import { AgentError, errorText, isAgentError } from "../base/errors.ts";
+import { AgentError, errorText } from "../base/errors.ts";
 import type { Part } from "../base/lifecycle.ts";
 import type { Timer } from "../host/clock.ts";
 import { formatMoment } from "../identity/span-words.ts";
@@ -14,7 +14,7 @@ import { WallDeadline } from "../identity/time/wall-deadline.ts";
 import { hasEnded, type Intent, type NewIntent } from "../queue/intent.ts";
 import type { OutageHistory } from "./outage-history.ts";
 import { formatPlan, PLAN_NOTE, parsePlan, type RenewalPlan } from "./renewal-plan.ts";
-import { longestWaitMs, type RenewalDue, renewalDue } from "./renewal-policy.ts";
+import { longestWaitMs, MAX_RETRY_MS, type RenewalDue, renewalDue } from "./renewal-policy.ts";
 import type { RenewalPorts, RenewalView } from "./renewal-ports.ts";
 import { renewalView } from "./renewal-view.ts";
 import { KEY_PREFIX, keyName, type RenewalWork } from "./renewal-work.ts";
@@ -25,6 +25,8 @@ export interface RenewalWatchOptions extends RenewalPorts {
   readonly outages: OutageHistory;
 }
 
+/** Whether the time is vouched for can change without a jump, and then what was held is due. */
+const LOOK_MS = 600_000;
 const KINDS: readonly Intent["kind"][] = ["renew", "re-key"];
 
 export class RenewalWatch implements Part {
@@ -37,7 +39,11 @@ export class RenewalWatch implements Part {
   #following: Promise<void> = Promise.resolve();
   #unsubscribe: () => void = () => undefined;
   #unwatch: () => void = () => undefined;
+  #unjump: () => void = () => undefined;
   #hurry: Timer | undefined;
+  /** The wait that the timer is for: intent and attempts. */
+  #hurriedFor: string | undefined;
+  #looking: Timer | undefined;
 
   constructor(options: RenewalWatchOptions) {
     this.#options = options;
@@ -62,10 +68,13 @@ export class RenewalWatch implements Part {
       this.#following = this.#following.then(() => this.#follow(since));
     });
     this.#unwatch = this.#options.queue.onChange(({ what, intent }) => {
-      this.#hurry?.cancel();
       if (what === "ended" || what === "dropped") this.#clearSoon();
-      if (what === "failed" && KINDS.includes(intent.kind)) this.#hurryFor(intent);
+      if (KINDS.includes(intent.kind)) this.#hurryUp();
     });
+    // A wait that was written down by another clock, or before a restart, is cut short as well.
+    this.#unjump = this.#options.jumps.onJump(() => this.#hurryUp());
+    this.#hurryUp();
+    this.#lookAgain();
     await this.#deadline.look();
   }
 
@@ -129,6 +138,16 @@ export class RenewalWatch implements Part {
     return open.state === "waiting" ? queue.retry(open.id) : open;
   }
 
+  /**
+   * Something that an attempt failed for has changed (new roots, a network): it is tried again at once.
+   *
+   * @throws AgentError `ERR_QUEUE_IO`.
+   */
+  async nudge(): Promise<void> {
+    const open = this.#open();
+    if (open?.state === "waiting" && open.attempts > 0) await this.#options.queue.retry(open.id);
+  }
+
   /** The configuration changed: another share of the lifetime, perhaps. */
   settingsChanged(): void {
     void this.#deadline.look();
@@ -148,9 +167,19 @@ export class RenewalWatch implements Part {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#unsubscribe();
     this.#unwatch();
+    this.#unjump();
     this.#hurry?.cancel();
+    this.#looking?.cancel();
     await this.#deadline[Symbol.asyncDispose]();
     await this.#following;
+  }
+
+  #lookAgain(): void {
+    this.#looking = this.#options.clock.setTimer(LOOK_MS, () => {
+      this.#lookAgain();
+      this.#hurryUp();
+      void this.#deadline.look();
+    });
   }
 
   #open(): Intent | undefined {
@@ -159,18 +188,27 @@ export class RenewalWatch implements Part {
       .findLast((intent) => KINDS.includes(intent.kind) && !hasEnded(intent));
   }
 
-  /** Near the end of a life the back-off is cut short. */
-  #hurryFor({ id, nextAttemptAt }: Intent): void {
+  /**
+   * Near the end of a life the pauses are cut short: that of the intent, and that of the budget, which
+   * knows nothing of certificates.
+   */
+  #hurryUp(): void {
     const { source, time, clock, queue, log } = this.#options;
+    const open = this.#open();
     const { leaf } = source;
-    if (leaf === undefined) return;
+    const wait = open?.state === "waiting" ? `${open.id} ${open.attempts}` : undefined;
+    if (wait !== undefined && wait === this.#hurriedFor) return;
+    this.#hurry?.cancel();
+    this.#hurriedFor = undefined;
+    if (leaf === undefined || open === undefined || wait === undefined) return;
     const { notBefore, notAfter } = leaf.summary;
     const mostMs = longestWaitMs(notAfter - time.dueMs(), notAfter - notBefore);
-    if (nextAttemptAt - clock.now() <= mostMs) return;
+    if (mostMs >= MAX_RETRY_MS) return;
+    this.#hurriedFor = wait;
     this.#hurry = clock.setTimer(mostMs, () => {
-      queue.retry(id).catch((error: unknown) => {
-        if (!isAgentError(error)) throw error;
-        log.emit("renewal.unwritten", { note: id, reason: error.message });
+      this.#hurriedFor = undefined;
+      queue.retry(open.id).catch((error: unknown) => {
+        log.emit("renewal.unwritten", { note: open.id, reason: errorText(error) });
       });
     });
   }
@@ -236,10 +274,9 @@ export class RenewalWatch implements Part {
       try {
         await store.dropKey(name);
       } catch (error) {
-        if (!isAgentError(error)) throw error;
         log.emit("renewal.key.left", {
           intent: name.slice(KEY_PREFIX.length),
-          reason: error.message,
+          reason: errorText(error),
         });
       }
     }

@@ -340,7 +340,12 @@ function pages(bytes: number): number {
 }
 
 function overlay(under: Uint8Array, over: Uint8Array, position: number): Uint8Array {
-  const result = new Uint8Array(Math.max(under.length, position + over.length));
+  if (position + over.length <= under.length) {
+    // No file shares its bytes with another, and readers get copies.
+    under.set(over, position);
+    return under;
+  }
+  const result = new Uint8Array(position + over.length);
   result.set(under);
   result.set(over, position);
   return result;

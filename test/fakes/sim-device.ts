@@ -1,0 +1,230 @@
+/**
+ * One device of a simulation: the real store and queue on a disk that can lose its power, the real trusted
+ * time, rotator, policy, worker and trust updates. A run of it ends by a power cut, and the next one finds
+ * what the disk kept.
+ */
+import { materialDigest } from "#src/identity/material-digest.ts";
+import { splitPem } from "#src/identity/pem.ts";
+import type { CertificateStore } from "#src/identity/store/certificate-store.ts";
+import { openCertificateStore } from "#src/identity/store/open-store.ts";
+import { JumpWatch } from "#src/identity/time/jump-watch.ts";
+import { openTrustedTime, type TrustedTime } from "#src/identity/time/trusted-time.ts";
+import { parseTrustBundle } from "#src/identity/trust-bundle.ts";
+import type { Candidate, CandidateReport } from "#src/identity/validator/candidate-report.ts";
+import { findPaths, Issuers } from "#src/identity/validator/issuer-paths.ts";
+import { parseCertificate } from "#src/identity/x509/certificate.ts";
+import { AttemptBudget } from "#src/queue/attempt-budget.ts";
+import type { DurableIntentQueue } from "#src/queue/durable-intent-queue.ts";
+import { openIntentQueue } from "#src/queue/open-intent-queue.ts";
+import { QueueWorker } from "#src/queue/queue-worker.ts";
+import { openOutageHistory } from "#src/rotation/outage-history.ts";
+import { RenewalWatch } from "#src/rotation/renewal-watch.ts";
+import { KEY_PREFIX, RenewalWork } from "#src/rotation/renewal-work.ts";
+import { Rotator } from "#src/rotation/rotator.ts";
+import { StoreSource } from "#src/rotation/store-source.ts";
+import { TrustUpdates } from "#src/rotation/trust-updates.ts";
+import type { FakeClock } from "./fake-clock.ts";
+import { FakeRandom } from "./fake-random.ts";
+import { MemoryKeys } from "./memory-keys.ts";
+import { PowerDisk, STORE_DIR } from "./power-disk.ts";
+import { RecordingLog } from "./recording-log.ts";
+import { never, RunClock, type SimAuthority } from "./sim-world.ts";
+import { FREE_LOCK } from "./store.ts";
+import type { TrustSigner } from "./trust-signer.ts";
+
+const HOUR_MS = 3_600_000;
+
+export interface DeviceOptions {
+  readonly truth: FakeClock;
+  readonly authority: SimAuthority;
+  readonly signer: TrustSigner;
+  /** Signed trust updates as the fleet publishes them now; `undefined` while they can't be fetched. */
+  readonly published: () => string | undefined;
+  readonly online: () => boolean;
+  readonly seed: number;
+  /** Nobody works the queue off: what the checks must notice. */
+  readonly idle?: boolean;
+}
+
+interface Run {
+  readonly clock: RunClock;
+  readonly store: CertificateStore;
+  readonly queue: DurableIntentQueue;
+  readonly source: StoreSource;
+  readonly rotator: Rotator;
+  readonly time: TrustedTime;
+  readonly jumps: JumpWatch;
+  readonly updates: TrustUpdates;
+  synchronised: boolean;
+  /** What was fetched last; the same again would be taken for known. */
+  offered: string | undefined;
+}
+
+export class SimDevice {
+  readonly #options: DeviceOptions;
+  readonly #keys = new MemoryKeys();
+  #disk = new PowerDisk();
+  #run: Run | undefined;
+  #boots = 0;
+  #bytesBefore = 0;
+  /** Events of this life that a test may want. */
+  readonly log = new RecordingLog("warn");
+
+  constructor(options: DeviceOptions) {
+    this.#options = options;
+  }
+
+  get isOn(): boolean {
+    return this.#run !== undefined;
+  }
+
+  /** End of the certificate in force, Unix ms; 0 while the device is off. */
+  get notAfter(): number {
+    return this.#run?.source.leaf?.summary.notAfter ?? 0;
+  }
+
+  get generation(): number {
+    return this.#run?.store.current?.number ?? 0;
+  }
+
+  get trustBundle(): string {
+    return this.#run?.store.current?.trustBundlePem ?? "";
+  }
+
+  /** Handed to the file system since the beginning. */
+  get bytesWritten(): number {
+    const run = this.#run;
+    const now = run === undefined ? 0 : run.store.wear.bytesWritten + run.queue.wear.bytesWritten;
+    return this.#bytesBefore + now;
+  }
+
+  get disk(): PowerDisk {
+    return this.#disk;
+  }
+
+  /** @param lostClock The clock begins at 1970, as without a battery. */
+  async boot(lostClock: boolean): Promise<void> {
+    const { truth, authority, signer, seed } = this.#options;
+    this.#boots += 1;
+    const clock = new RunClock(truth);
+    if (lostClock) clock.offsetMs = -truth.now();
+    const disk = this.#disk;
+    const random = new FakeRandom(seed * 7919 + this.#boots);
+    const { log } = this;
+    const shared = { disk, clock, random, log };
+    const store = await openCertificateStore({ dir: STORE_DIR, lock: FREE_LOCK, ...shared });
+    const jumps = new JumpWatch({ clock, log, intervalMs: HOUR_MS / 4 });
+    jumps.start();
+    const alive: Pick<Run, "synchronised" | "offered"> = {
+      ...{ synchronised: !lostClock, offered: undefined },
+    };
+    const time = await openTrustedTime({
+      ...{ notes: store, device: () => "roof-7", builtAt: 0, jumps, clock, random, log },
+      timeSync: async () => ({ synchronised: alive.synchronised, words: "simulated" }),
+    });
+    const source = new StoreSource();
+    const rotator = new Rotator({
+      ...{ store, source, keys: this.#keys, clock, random, log },
+      validate: async (candidate) => judge(candidate),
+      revoked: async () => [],
+      trial: { run: async () => ({ kind: "done", server: undefined, client: undefined }) },
+      probe: never,
+      peers: () => [],
+      time: () => time.view(),
+    });
+    if (store.current === undefined) {
+      const key = await this.#keys.create();
+      const chainPem = authority.first("roof-7", await this.#keys.open(key));
+      const content = { key, chainPem, trustBundlePem: authority.rootPem };
+      await rotator.install(content, { origin: "enrolment" });
+    } else {
+      await rotator.start(new AbortController().signal);
+    }
+    const queue = await openIntentQueue({
+      ...{ path: `${STORE_DIR}/queue/intents`, epoch: store.epoch, device: "roof-7", ...shared },
+    });
+    const budget = new AttemptBudget({
+      ...{ clock, random, device: `${seed}`, saved: queue.savedAttempts },
+    });
+    queue.keepAttempts(() => budget.save());
+    const nameOf = (spki: string): string | undefined => {
+      const pending = [...store.pendingKeys()].find(([, { spkiSha256 }]) => spkiSha256 === spki);
+      return pending?.[0].startsWith(KEY_PREFIX) ? `${store.epoch} ${pending[0]}` : undefined;
+    };
+    const issuer = authority.issuerFor(
+      () => this.#run?.clock === clock,
+      nameOf,
+      () => store.current?.trustBundlePem ?? "",
+    );
+    const ports = {
+      ...{ store, source, rotator, queue, clock, random, log, time, issuer, keys: this.#keys },
+      settings: () => ({ at: 0.66, rekey: true }),
+    };
+    const outages = await openOutageHistory({
+      ...{ store, nowMs: () => time.dueMs(), onFault: () => undefined },
+    });
+    const work = new RenewalWork(ports, outages);
+    const watch = new RenewalWatch({ ...ports, jumps, work, outages });
+    const updates = new TrustUpdates({
+      ...{ store, rotator, log, keys: () => [signer.key], device: () => "roof-7" },
+      time: () => time.view(),
+      overlapMs: () => 30 * 24 * HOUR_MS,
+      onTaken: () => watch.nudge(),
+    });
+    this.#run = Object.assign(alive, {
+      ...{ clock, store, queue, source, rotator, time, jumps, updates },
+    });
+    await watch.start(new AbortController().signal);
+    const handle = work.handle.bind(work);
+    const handlers = { renew: handle, "re-key": handle };
+    if (this.#options.idle === true) return;
+    new QueueWorker({ queue, budget, handlers, clock, log }).start();
+  }
+
+  /** What a network does for a device that has one: the time, and the fleet's word on roots. */
+  async visitNetwork(): Promise<void> {
+    const run = this.#run;
+    const { online, published } = this.#options;
+    if (run === undefined || !online()) return;
+    if (run.clock.offsetMs !== 0 || !run.synchronised) {
+      run.clock.offsetMs = 0;
+      run.synchronised = true;
+      run.jumps.look();
+      await run.time.askTimeService();
+    }
+    const text = published();
+    if (text === undefined || text === run.offered) return;
+    run.offered = text;
+    await run.updates.offer(text, "simulation");
+  }
+
+  /** The power goes at once, or at a step of the disk to come. */
+  cutPower(world: number, afterSteps = 0): void {
+    if (afterSteps > 0) {
+      this.#disk.fault = { step: this.#disk.steps.length + afterSteps, what: "power" };
+      return;
+    }
+    const run = this.#run;
+    if (run === undefined) return;
+    this.#bytesBefore = this.bytesWritten;
+    run.clock.kill();
+    run.jumps[Symbol.dispose]();
+    this.#run = undefined;
+    this.#disk.cutPower();
+    const worlds = this.#disk.worlds(2);
+    this.#disk = worlds[world % worlds.length]?.[1] ?? this.#disk;
+  }
+}
+
+/** As far as a simulation needs it: the chain leads to a root that is trusted. */
+function judge({ chainPem, trustBundlePem, tlsKey }: Candidate): CandidateReport {
+  const [leaf, ...others] = splitPem(chainPem).map(({ text }) => parseCertificate(text));
+  const bundle = parseTrustBundle(trustBundlePem);
+  const found =
+    leaf === undefined ? [] : findPaths(leaf, bundle, new Issuers([leaf, ...others, ...bundle]));
+  const reasons =
+    found.length > 0 ? [] : [{ code: "unknown-authority", words: "no way to a root", fix: "" }];
+  const digest = materialDigest({ chainPem, trustBundlePem });
+  const material = { chainPem, trustBundlePem, key: tlsKey, digest };
+  return { reasons, warnings: [], leaf, material: reasons.length === 0 ? material : undefined };
+}

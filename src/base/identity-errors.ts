@@ -82,7 +82,7 @@ export const IDENTITY_ERRORS = {
   ERR_STORE_FORMAT: {
     status: 500,
     retry: false,
-    hint: "a newer microedge wrote this store; install that version again, or reset the store",
+    hint: "a newer microedge wrote this store; install that version again, or move its directory away and enrol the device anew",
   },
   ERR_STORE_FULL: {
     status: 503,

@@ -180,6 +180,8 @@ class HalvesLog implements DurableLog {
   #number = 0;
   #chain = "";
   #file: StateFile | undefined;
+  /** A write or sync has failed: what is written next is read back. */
+  #mistrusted = false;
   #bytesWritten = 0;
   #syncs = 0;
 
@@ -227,14 +229,13 @@ class HalvesLog implements DurableLog {
     this.#lap += 1;
     this.#end = undefined;
     const sealed = sealLap(this.#format, this.#lap, this.#random.bytes(16), snapshot);
-    if (this.#half === undefined) {
-      await this.#make(sealed);
-      this.#half = 0;
-    } else {
-      const other = this.#half === 0 ? 1 : 0;
-      await this.#write(other, 0, sealed.bytes);
-      this.#half = other;
-    }
+    const next = this.#half === 0 ? 1 : 0;
+    const mistrusted = this.#mistrusted || this.#half === undefined;
+    if (this.#half === undefined) await this.#make(sealed);
+    else await this.#write(next, 0, sealed.bytes);
+    if (mistrusted) await this.#verify(next, sealed);
+    this.#half = next;
+    this.#mistrusted = false;
     this.#end = sealed.bytes.length;
     this.#number = 0;
     this.#chain = sealed.chain;
@@ -255,11 +256,25 @@ class HalvesLog implements DurableLog {
       this.#syncs += 1;
       await this.#file.syncBytes();
     } catch (error) {
+      this.#mistrusted = true;
       await this.#giveUpHandle();
       // Somebody removed it: there is nothing left to write in place.
       if (errnoOf(error) === "ENOENT") this.#half = undefined;
       throw queueError(error, this.path);
     }
+  }
+
+  async #verify(half: 0 | 1, { bytes }: Sealed): Promise<void> {
+    let found: Uint8Array;
+    try {
+      found = await this.#disk.read(this.path, this.#size);
+    } catch (error) {
+      throw queueError(error, this.path);
+    }
+    const from = (half * this.#size) / 2;
+    if (Buffer.compare(found.subarray(from, from + bytes.length), bytes) === 0) return;
+    const words = `${this.path}: what is read is not what was written`;
+    throw new AgentError("ERR_QUEUE_IO", words, { fields: { path: this.path, errno: "EIO" } });
   }
 
   async #giveUpHandle(): Promise<void> {

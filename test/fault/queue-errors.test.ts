@@ -78,6 +78,23 @@ suite("a sync that failed", () => {
 });
 
 suite("a disk that is gone for long", () => {
+  test("is not back while it gives back something else than it was given", async () => {
+    const disk = new PowerDisk();
+    const { queue, clock } = await openQueue(disk);
+    await queue.add({ kind: "report", generation: 1 });
+    disk.fault = { step: disk.steps.length + 2, what: "EIO" };
+    await assert.rejects(queue.add({ kind: "report", generation: 2 }));
+    disk.lying = true;
+    await clock.advance(3 * MINUTE);
+    assert.equal(queue.health.durable, false);
+    assert.match(queue.health.fault ?? "", /not what was written/);
+    disk.lying = false;
+    await clock.advance(2 * MINUTE);
+    assert.equal(queue.health.durable, true);
+    await queue[Symbol.asyncDispose]();
+    assert.equal(contentsOf((await openQueue(disk)).queue), "report-1 waiting 0");
+  });
+
   test("a change that finds it back takes along what has lived in memory", async () => {
     const disk = new PowerDisk();
     const { queue, clock } = await openQueue(disk);

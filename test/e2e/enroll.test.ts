@@ -4,11 +4,12 @@
  */
 import assert from "node:assert/strict";
 import { existsSync, globSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { BUNDLE } from "../fakes/agent-process.ts";
 import { Child, type Ended, run } from "../fakes/child.ts";
+import { startEstServer } from "../fakes/est-server.ts";
 import { sha256Of, startRelay } from "../fakes/issuer-rig.ts";
 import { without } from "../fakes/needs.ts";
 import { startProxy } from "../fakes/network-proxy.ts";
@@ -22,12 +23,18 @@ interface Device extends AsyncDisposable {
   agent(env?: Readonly<Record<string, string>>): Promise<Child>;
 }
 
-async function device(ca: StepCa, more = "", url = ca.url): Promise<Device> {
+async function device(
+  ca: StepCa,
+  more = "",
+  url = ca.url,
+  issuer?: readonly string[],
+): Promise<Device> {
   const site = await makeSite();
   const root = sha256Of(ca.root.certificatePem);
+  const section = issuer?.join("\n") ?? `kind = "step-ca"\nurl = "${url}"\nroot_sha256 = "${root}"`;
   const config = await site.write(
     "microedge.toml",
-    `[rpc]\nlisten = "127.0.0.1:0"\n[store]\ndir = "store"\n[issuer]\nkind = "step-ca"\nurl = "${url}"\nroot_sha256 = "${root}"\n[control]\nsocket = "control.sock"\n${more}\n`,
+    `[rpc]\nlisten = "127.0.0.1:0"\n[store]\ndir = "store"\n[issuer]\n${section}\n[control]\nsocket = "control.sock"\n${more}\n`,
   );
   const microedge = (...args: string[]): Promise<Ended> =>
     run([BUNDLE, ...args, "--config", config]);
@@ -172,6 +179,66 @@ suite("microedge enroll", () => {
     const leaf = members((await own.microedge("cert", "show", "--json")).stdout)["leaf"];
     assert.equal(leaf?.["subject"], "CN=f");
     assert.notEqual(leaf?.["serial"], before?.["serial"]);
+  });
+
+  test("the running agent says as much of a refusal as a stopped one", async () => {
+    await using own = await device(ca);
+    await own.agent();
+    const token = ca.token("g", ["g"], { iss: "nobody" });
+    const failed = await own.enroll(token);
+    assert.match(failed.stderr, /does not take the token/);
+    assert.match(failed.stderr, /fix: have a new token made/);
+    assert.match(failed.stderr, /code: ERR_ISSUER_TOKEN/);
+    assert.ok(!failed.stderr.includes(token));
+  });
+
+  test("EST, with the agent running", async () => {
+    await using server = await startEstServer();
+    await using own = await device(ca, "", ca.url, [
+      `kind = "est"\nurl = "${server.url}"\nroot_sha256 = "${sha256Of(server.root.certificatePem)}"`,
+      'username = "factory"\npassword_file = "password"\ncommon_name = "roof-9"\ndns_names = "roof-9.test"',
+    ]);
+    await own.site.write("password", "s3cret\n");
+    await own.agent();
+    const done = await own.enroll(undefined);
+    assert.equal(done.code, 0, done.stderr);
+    assert.match(done.stdout, /^enrolled +by est: CN=EST Intermediate$/m);
+    const renewed = await own.microedge("cert", "renew", "--now", "--json");
+    assert.equal(renewed.code, 0, renewed.stdout + renewed.stderr);
+    assert.equal(members(renewed.stdout)["leaf"]?.["subject"], "CN=roof-9");
+    assert.equal(server.asked.at(-1), "POST /.well-known/est/simplereenroll");
+  });
+
+  test("by file: the request is left, the answer is picked up by the same command", async () => {
+    await using own = await device(ca, "", ca.url, [
+      'kind = "file"\ncsr_dir = "stick"\nroots = "root.pem"\ncommon_name = "roof-5"\ndns_names = "roof-5.test"',
+    ]);
+    const stick = join(own.site.directory, "stick");
+    await mkdir(stick);
+    await own.site.write("root.pem", ca.root.certificatePem);
+    await own.site.write("ca.crt", ca.root.certificatePem);
+    await own.site.write("ca.key", ca.root.keyPem);
+    const first = await own.enroll(undefined);
+    assert.notEqual(first.code, 0);
+    assert.match(first.stderr, /ERR_ISSUER_PENDING/);
+    const [csr = ""] = await readdir(stick);
+    assert.match(csr, /^microedge-[0-9a-f]{16}\.csr$/);
+    await own.site.write("ext", "extendedKeyUsage=serverAuth,clientAuth\n");
+    const signed = await run(
+      [
+        "openssl",
+        ..."x509 -req -days 9 -CA ca.crt -CAkey ca.key -CAcreateserial -copy_extensions copy -extfile ext -out stick/a.crt -in".split(
+          " ",
+        ),
+        join(stick, csr),
+      ],
+      { cwd: own.site.directory },
+    );
+    assert.equal(signed.code, 0, signed.stderr);
+    const done = await own.enroll(undefined);
+    assert.equal(done.code, 0, done.stderr);
+    assert.match(done.stdout, /^subject +CN=roof-5$/m);
+    assert.deepEqual(await readdir(stick), ["a.crt"]);
   });
 
   test("nothing configured", async () => {

@@ -7,6 +7,7 @@ import { CERTIFICATE_CHECKS } from "./certificate-checks.ts";
 import type { Check } from "./check.ts";
 import { CONFIGURATION_CHECKS } from "./configuration-checks.ts";
 import { MEMORY_CHECKS } from "./memory-checks.ts";
+import { RENEWAL_CHECKS } from "./renewal-checks.ts";
 import { STORE_CHECKS } from "./store-checks.ts";
 import { TIME_CHECKS } from "./time-checks.ts";
 
@@ -17,5 +18,6 @@ export const CHECKS: readonly Check[] = [
   ...ACCESS_CHECKS,
   ...AGENT_CHECKS,
   ...TIME_CHECKS,
+  ...RENEWAL_CHECKS,
   ...MEMORY_CHECKS,
 ];

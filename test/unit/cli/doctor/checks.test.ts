@@ -24,6 +24,7 @@ import {
   UID,
   withRole,
 } from "./facts-rig.ts";
+import { RENEWAL_ONLY, RENEWAL_ROWS } from "./renewal-rows.ts";
 import { STORE_ROWS } from "./store-rows.ts";
 
 test("ids are unique, stable in form, and needed ones come first", () => {
@@ -63,6 +64,7 @@ test("ids are unique, stable in form, and needed ones come first", () => {
     "clock.trusted",
     "trust.dates",
     "revocation.fresh",
+    ...RENEWAL_ONLY,
   ]) {
     assert.ok(seen.has(id), id);
   }
@@ -79,7 +81,8 @@ test("a good device: all ok, but what is not configured", () => {
   const results = resultsOf(good);
   assert.equal(results["handlers.modules"], "skipped");
   for (const id of STORE_ONLY) assert.equal(results[id], "skipped", id);
-  const idle: readonly string[] = ["handlers.modules", ...STORE_ONLY];
+  for (const id of RENEWAL_ONLY) assert.equal(results[id], "skipped", id);
+  const idle: readonly string[] = ["handlers.modules", ...STORE_ONLY, ...RENEWAL_ONLY];
   const rest = Object.entries(results).filter(([id]) => !idle.includes(id));
   assert.deepEqual(
     rest.filter(([, result]) => result !== "ok"),
@@ -90,6 +93,7 @@ test("a good device: all ok, but what is not configured", () => {
 /** What differs from a good device, and what the check then says. */
 const rows: readonly Row[] = [
   ...STORE_ROWS,
+  ...RENEWAL_ROWS,
   {
     id: "config.valid",
     result: "fail",

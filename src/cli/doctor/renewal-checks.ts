@@ -1,0 +1,43 @@
+/**
+ * Checks of `doctor` on renewal: will the certificate be there tomorrow, and does the queue move?
+ */
+import { judgeRenewal } from "../../rotation/renewal-judgement.ts";
+import { type Check, fail, ok, skipped, warn } from "./check.ts";
+import { type Facts, isMissing } from "./facts.ts";
+
+export const RENEWAL_CHECKS: readonly Check[] = [
+  {
+    id: "renewal.state",
+    title: "the certificate will be renewed in time",
+    needs: ["agent.alive"],
+    judge({ agent, nowMs }: Facts) {
+      if (isMissing(agent)) return skipped(agent.missing);
+      const { renewal, identity, time } = agent;
+      if (renewal === undefined) return skipped("no [issuer]: nobody renews this certificate");
+      const { level, words, fix } = judgeRenewal(renewal, identity?.notAfter, time?.nowMs ?? nowMs);
+      if (fix === undefined) return ok(words);
+      return level === "error" ? fail(words, fix) : warn(words, fix);
+    },
+  },
+  {
+    id: "queue.durable",
+    title: "what is to be done survives a power cut",
+    needs: ["agent.alive"],
+    judge({ agent }: Facts) {
+      if (isMissing(agent)) return skipped(agent.missing);
+      const { queue } = agent;
+      if (queue === undefined) return skipped("no store.dir: there is no rotation queue");
+      if (!queue.durable) {
+        return fail(
+          `the rotation queue is kept in memory only: ${queue.fault ?? "the disk refuses writes"}`,
+          "free space, mount the disk for writing, or replace the card before the next restart",
+        );
+      }
+      if (queue.failed > 0) {
+        const count = `${queue.failed} intent${queue.failed === 1 ? "" : "s"}`;
+        return warn(`${count} failed for good`, "look at `microedge queue list`");
+      }
+      return ok(`${queue.waiting} wait, ${queue.running} run`);
+    },
+  },
+];

@@ -369,6 +369,47 @@ suite("instead of a certificate", () => {
     assert.equal(error.code, "ERR_ISSUER_UNTRUSTED");
   });
 
+  const CLOCKS = [
+    { why: "the clock is not known to be wrong", wrong: false, known: true, reason: "clock" },
+    {
+      why: "the clock is wrong, and every issuer is known",
+      wrong: true,
+      known: true,
+      reason: "answer",
+    },
+    {
+      why: "the clock is wrong, and its intermediate is not known",
+      wrong: true,
+      known: false,
+      reason: "clock",
+    },
+  ];
+  for (const { why, wrong, known, reason } of CLOCKS) {
+    test(`an authority whose certificate begins in an hour: ${why}`, async () => {
+      const intermediate = await pki.intermediate("Day Issuer");
+      const now = Date.now();
+      const leaf = await issueCertificate({
+        ...{ authority: intermediate, cn: "ca", sans: { ip: ["127.0.0.1"] }, usages: ["server"] },
+        ...{ days: 1, nowMs: now, notBefore: now + 3_600_000, random: systemRandom },
+      });
+      const cert = leaf.certificatePem + intermediate.certificatePem;
+      const web = createServer({ cert, key: leaf.keyPem }, (_, response) =>
+        response.writeHead(404).end(),
+      );
+      web.listen(0, "127.0.0.1");
+      await once(web, "listening");
+      stop.push(() => web.close());
+      const rig = await pinned({
+        url: `https://127.0.0.1:${(web.address() as AddressInfo).port}`,
+        ownChainPem: known ? own.chainPem + intermediate.certificatePem : own.chainPem,
+      });
+      rig.view = { ...rig.view, state: wrong ? "floor" : "unknown", clockWrong: wrong };
+      rig.clockMs = now - 900 * DAY_MS;
+      const error = await failureOf(new StepCaIssuer(rig.parts).renew(own, signal));
+      assert.equal(error.reason, reason, error.message);
+    });
+  }
+
   const PLAIN: readonly { why: string; say: string; reason: string }[] = [
     {
       why: "a web server without TLS",

@@ -8,7 +8,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { live } from "../fakes/sim-life.ts";
+import { simulateLife } from "../fakes/sim-run.ts";
 
 const DAY_MS = 86_400_000;
 const FULL = process.env["TEST_FULL"] === "1";
@@ -48,8 +48,8 @@ for (const { name, lifetimeMs, days, seeds, fullSeeds, renewals, mostAttempts } 
   const all = FULL ? Array.from({ length: fullSeeds }, (_, index) => index + 1) : seeds;
   for (const seed of all) {
     const title = `${days} days with certificates of ${name}, life ${seed}`;
-    test(title, { timeout: 300_000 }, async (context) => {
-      const report = await live({ seed, lifetimeMs, days: FULL ? 400 : days });
+    test(title, { timeout: 600_000 }, async (context) => {
+      const report = await simulateLife({ seed, lifetimeMs, days: FULL ? 400 : days }, 590_000);
       const { violations, ...figures } = report;
       context.diagnostic(JSON.stringify(figures));
       assert.deepEqual(violations, []);
@@ -61,7 +61,10 @@ for (const { name, lifetimeMs, days, seeds, fullSeeds, renewals, mostAttempts } 
 }
 
 test("a device that never renews is noticed", { timeout: 60_000 }, async () => {
-  const report = await live({ seed: 1, lifetimeMs: 30 * DAY_MS, days: 90, idle: true });
+  const report = await simulateLife(
+    { seed: 3, lifetimeMs: 20 * DAY_MS, days: 40, idle: true },
+    55_000,
+  );
   assert.ok(report.violations.some((words) => words.includes("with an authority")));
   assert.ok(report.violations.some((words) => words.includes("an hour after")));
 });

@@ -5,6 +5,7 @@ import type { CertificateRequest } from "../identity/exchange/certificate-reques
 import type { Issuer } from "../identity/issuer.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
 import type { PeerClock, TimeView } from "../identity/time/time-view.ts";
+import { withAnnouncedRoots } from "../issuers/announced-roots.ts";
 import { CertificateRequestFile } from "../issuers/certificate-request-file.ts";
 import { EstIssuer, type EstPassword } from "../issuers/est.ts";
 import { openIssuerRoots } from "../issuers/issuer-roots.ts";
@@ -64,9 +65,12 @@ export async function openIssuer(parts: IssuerParts): Promise<Issuer | undefined
     time: () => time.view(),
     ownChainPem,
   };
-  if (kind === "step-ca") return new StepCaIssuer(online);
-  const { estLabel: label } = config.issuer;
-  return new EstIssuer({ ...online, label, password: () => passwordOf(parts) });
+  const { estLabel: label, announcedRoots } = config.issuer;
+  const issuer =
+    kind === "step-ca"
+      ? new StepCaIssuer(online)
+      : new EstIssuer({ ...online, label, password: () => passwordOf(parts) });
+  return announcedRoots ? withAnnouncedRoots(issuer) : issuer;
 }
 
 /** Roots from the operator: issuer.roots, and the last trust update that the fleet signed. */

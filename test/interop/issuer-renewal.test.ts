@@ -4,7 +4,7 @@ import { createPrivateKey } from "node:crypto";
 import { after, before, suite, test } from "node:test";
 import { systemRandom } from "#src/host/random.ts";
 import { createCertificateRequest } from "#src/identity/exchange/certificate-request.ts";
-import type { OwnIdentityForIssuer } from "#src/identity/issuer.ts";
+import { IssuerError, type OwnIdentityForIssuer } from "#src/identity/issuer.ts";
 import type { KeyAlgorithm, OpenKey } from "#src/identity/keys/key-provider.ts";
 import { parseCertificate } from "#src/identity/x509/certificate.ts";
 import {
@@ -13,6 +13,7 @@ import {
   subjectNameDer,
 } from "#src/identity/x509/certificate-builder.ts";
 import { type Authority, createAuthority, randomSerial } from "#src/identity/x509/issue.ts";
+import { withAnnouncedRoots } from "#src/issuers/announced-roots.ts";
 import { certificatesOf } from "#src/issuers/issuer-roots.ts";
 import { StepCaIssuer } from "#src/issuers/step-ca.ts";
 import {
@@ -273,6 +274,35 @@ suite("step-ca's roots change", () => {
       new StepCaIssuer(started.parts).renew(expiredFor(ca, awake.own, 1), signal),
     );
     assert.deepEqual([expired.reason, expired.permanent], ["needs-enrolment", true]);
+  });
+
+  test("who renews learns what is announced, and goes on when it is not told", async () => {
+    const b = await stepAuthorities("Next");
+    await using ca = await startStepCa();
+    const { rig, issuer, own } = await enrolled(ca, "a");
+    const listening = withAnnouncedRoots(issuer);
+    await ca.restart({ roots: [ca.root, b.root] });
+    await listening.renew(own, signal);
+    assert.deepEqual(rig.asked, ["GET /1.0/roots", "POST /1.0/renew +cert"]);
+    assert.equal(rig.roots.certificates.length, 2);
+    await ca.restart({ intermediate: b.intermediate });
+    const { rootPem } = await listening.renew(own, signal);
+    assert.equal(rootPem.trim(), b.root.certificatePem.trim());
+    const deaf = withAnnouncedRoots({
+      kind: "step-ca",
+      enroll: (...args) => issuer.enroll(...args),
+      renew: (...args) => issuer.renew(...args),
+      rekey: (...args) => issuer.rekey(...args),
+      trustBundle: async () => {
+        throw new IssuerError("ERR_ISSUER_BUSY", { reason: "busy", words: "later" });
+      },
+    });
+    await deaf.renew(own, signal);
+    await ca.stop();
+    rig.asked.length = 0;
+    assert.equal((await failureOf(listening.renew(own, signal))).reason, "unreachable");
+    assert.deepEqual(rig.asked, ["GET /1.0/roots"]);
+    await ca.start();
   });
 
   test("another intermediate under the same root needs nothing of the device", async () => {

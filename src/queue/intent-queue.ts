@@ -56,7 +56,10 @@ export interface IntentQueue extends AsyncDisposable {
   giveUp(id: string, error: unknown): Promise<Intent>;
   finish(id: string): Promise<Intent>;
 
-  /** Makes it due at once with its attempts at 0, also one that failed for good. */
+  /**
+   * Makes it due at once with its attempts at 0, also one that failed for good. One that runs goes on; if its
+   * process has ended, it is resumed at once.
+   */
   retry(id: string): Promise<Intent>;
   /** Takes it out of the queue; an attempt under way is told to stop. Resolves with what it was. */
   drop(id: string): Promise<Intent>;

@@ -91,7 +91,8 @@ export class QueueWorker implements AsyncDisposable {
   }
 
   #changed({ what, intent }: IntentChange): void {
-    if (what === "retried") this.#urgent.add(intent.id);
+    const underWay = this.#running.get(intent.kind)?.id === intent.id;
+    if (what === "retried" && !underWay) this.#urgent.add(intent.id);
     if (what === "ended" || what === "dropped") {
       this.#urgent.delete(intent.id);
       const running = this.#running.get(intent.kind);

@@ -135,7 +135,8 @@ export class RenewalWatch implements Part {
       return intent;
     }
     this.#asked.add(open.id);
-    return open.state === "waiting" ? queue.retry(open.id) : open;
+    // One that runs may have been interrupted by the end of the process, and wait for its pause to be over.
+    return queue.retry(open.id);
   }
 
   /**

@@ -239,6 +239,25 @@ suite("the worker", () => {
     assert.equal(again.calls[0]?.intent.attempts, 2);
   });
 
+  test("interrupted after many attempts it waits its pause, unless somebody asks for it", async () => {
+    const disk = new PowerDisk();
+    const { queue } = await openQueue(disk);
+    await queue.add({ kind: "renew", generation: 7 });
+    for (let crash = 0; crash < 14; crash++) await queue.begin("renew-7", "request");
+    await queue[Symbol.asyncDispose]();
+    const renew = held();
+    await using rig = await rigOf({ renew: renew.handler }, { disk });
+    rig.worker.start();
+    await rig.clock.advance(MINUTE);
+    assert.equal(renew.calls.length, 0);
+    await rig.queue.retry("renew-7");
+    await settle();
+    assert.equal(renew.calls.length, 1);
+    await rig.queue.retry("renew-7");
+    await settle();
+    assert.equal(renew.calls.length, 1, "what is under way is not begun a second time");
+  });
+
   test("a handler that does not stop holds nobody up for ever", async () => {
     const rig = await rigOf({ renew: () => new Promise<never>(() => undefined) });
     await rig.queue.add({ kind: "renew", generation: 7 });

@@ -1,0 +1,155 @@
+/**
+ * Renewal of the built program at a real step-ca: by itself, on demand with the agent running and stopped,
+ * while the authority is down, and with roots that the fleet has signed.
+ */
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import { BUNDLE } from "../fakes/agent-process.ts";
+import { testPki } from "../fakes/certificates.ts";
+import { Child, type Ended, run } from "../fakes/child.ts";
+import { sha256Of } from "../fakes/issuer-rig.ts";
+import { makeSite, type Site } from "../fakes/site.ts";
+import { type StepCa, startStepCa } from "../fakes/step-ca.ts";
+import { TrustSigner } from "../fakes/trust-signer.ts";
+
+const NAMES = ["roof-7", "127.0.0.1"];
+const members = (text: string) => JSON.parse(text) as Record<string, Record<string, unknown>>;
+
+interface Device extends AsyncDisposable {
+  readonly site: Site;
+  microedge(...args: string[]): Promise<Ended>;
+  json(...args: string[]): Promise<Record<string, unknown>>;
+  agent(): Promise<Child>;
+}
+
+/** Enrolled, and its agent stopped. */
+async function enrolled(ca: StepCa, more = ""): Promise<Device> {
+  const site = await makeSite();
+  const root = sha256Of(ca.root.certificatePem);
+  const config = await site.write(
+    "microedge.toml",
+    `[rpc]\nlisten = "127.0.0.1:0"\n[store]\ndir = "store"\n[control]\nsocket = "control.sock"\n[issuer]\nkind = "step-ca"\nurl = "${ca.url}"\nroot_sha256 = "${root}"\n${more}\n`,
+  );
+  const microedge = (...args: string[]): Promise<Ended> =>
+    run([BUNDLE, ...args, "--config", config]);
+  const token = join(site.directory, "token.jwt");
+  await writeFile(token, `${ca.token("roof-7", NAMES)}\n`, { mode: 0o600 });
+  const done = await microedge("enroll", "--token-file", token);
+  assert.equal(done.code, 0, done.stderr);
+  let child: Child | undefined;
+  return {
+    site,
+    microedge,
+    async json(...args) {
+      const { code, stdout, stderr } = await microedge(...args, "--json");
+      assert.equal(code, 0, `${stdout}${stderr}`);
+      return JSON.parse(stdout) as Record<string, unknown>;
+    },
+    async agent() {
+      child = new Child([BUNDLE, "run", "--config", config]);
+      await child.waitFor("agent.ready", (line) => /"agent\.ready"/.exec(line)?.[0]);
+      return child;
+    },
+    async [Symbol.asyncDispose]() {
+      await child?.stop();
+      await site[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function event(child: Child, name: string): Promise<unknown> {
+  return child.waitFor(name, (line) => (line.includes(`"${name}"`) ? line : undefined));
+}
+
+suite("renewal of the built program", () => {
+  let ca: StepCa;
+  before(async () => {
+    ca = await startStepCa({
+      claims: { minTLSCertDuration: "1m", defaultTLSCertDuration: "5m", maxTLSCertDuration: "1h" },
+    });
+  });
+  after(() => ca[Symbol.asyncDispose]());
+
+  test("with the agent stopped: a dry run says when, and now means now, with another key", async () => {
+    await using device = await enrolled(ca);
+    const key = members((await device.microedge("cert", "show", "--json")).stdout)["key"];
+    const plan = await device.json("cert", "renew", "--dry-run");
+    assert.equal(plan["issuer"], "step-ca");
+    assert.equal(plan["reason"], "share");
+    assert.equal(typeof plan["dueAt"], "number");
+    const renewed = await device.json("cert", "renew", "--now");
+    assert.equal(renewed["generation"], 2);
+    const shown = members((await device.microedge("cert", "show", "--json")).stdout);
+    assert.notEqual(shown["key"]?.["spkiSha256"], key?.["spkiSha256"]);
+    const { entries } = (await device.json("queue", "list")) as {
+      readonly entries: readonly Record<string, unknown>[];
+    };
+    assert.deepEqual(
+      entries.map(({ id, state }) => [id, state]),
+      [["re-key-2", "done"]],
+    );
+    const keys = await device.microedge("key", "list", "--json");
+    assert.doesNotMatch(keys.stdout, /renewal\./);
+  });
+
+  test("an agent renews by itself when its time has come, and says so", async () => {
+    // a tenth of five minutes is over: the authority dates certificates back by one
+    await using device = await enrolled(ca, "[renewal]\nat = 0.1");
+    const agent = await device.agent();
+    await event(agent, "renewal.started");
+    await event(agent, "renewal.succeeded");
+    const status = members((await device.microedge("status", "--json")).stdout);
+    assert.equal(status["identity"]?.["generation"], 2);
+    const { renewal } = status;
+    assert.equal(renewal?.["issuer"], "step-ca");
+    assert.equal(renewal?.["lastError"], undefined);
+    // and not at once again
+    assert.equal(renewal?.["reason"], "spacing");
+  });
+
+  test("the authority is down: told, kept in the queue, and caught up when it is back", async () => {
+    await using device = await enrolled(ca);
+    const agent = await device.agent();
+    await ca.stop();
+    const failed = await device.microedge("cert", "renew", "--now", "--json");
+    assert.notEqual(failed.code, 0);
+    assert.match(failed.stdout + failed.stderr, /ERR_ISSUER_UNREACHABLE/);
+    await event(agent, "renewal.failed");
+    const waiting = (await device.json("queue", "list"))["entries"] as Record<string, unknown>[];
+    assert.equal(waiting[0]?.["kind"], "re-key");
+    assert.match(String(waiting[0]?.["lastError"]), /^ERR_ISSUER_UNREACHABLE/);
+    assert.equal(waiting[0]?.["attempts"], 1);
+    const plan = await device.json("cert", "renew", "--dry-run");
+    assert.match(String(plan["words"]), /failed 1 times/);
+    await ca.start();
+    const renewed = await device.json("cert", "renew", "--now");
+    assert.equal(renewed["generation"], 2);
+    await event(agent, "renewal.succeeded");
+  });
+
+  test("roots that the fleet has signed are taken by the running agent, once", async () => {
+    const signer = new TrustSigner();
+    await using device = await enrolled(ca, `[trust]\nupdate_keys = ["${signer.text}"]`);
+    await device.agent();
+    const next = await testPki("Next Root");
+    const [update = ""] = signer.chain([ca.root.certificatePem, next.caPem]);
+    const file = await device.site.write("updates.jsonl", `${update}\n`);
+    const taken = await device.json("cert", "trust", "--update", file);
+    assert.deepEqual([taken["outcome"], taken["sequence"]], ["taken", 1]);
+    const trust = await device.microedge("cert", "trust", "--json");
+    assert.match(trust.stdout, /Next Root/);
+    assert.match(trust.stdout, /"leaving":\["[0-9a-f]{64}"\]/);
+    const again = await device.json("cert", "trust", "--update", file);
+    assert.equal(again["outcome"], "known");
+    // our own certificate is still renewed under the root that leaves
+    const renewed = await device.json("cert", "renew", "--now");
+    assert.ok(Number(renewed["generation"]) >= 3);
+    const forged = new TrustSigner(3).sign({ sequence: 2, bundle: next.caPem });
+    const bad = await device.site.write("forged.jsonl", forged);
+    const refused = await device.microedge("cert", "trust", "--update", bad, "--json");
+    assert.notEqual(refused.code, 0);
+    assert.match(refused.stdout + refused.stderr, /ERR_TRUST_UPDATE/);
+  });
+});

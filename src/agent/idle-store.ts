@@ -5,7 +5,9 @@ import { AgentError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Destruction, SealingKeySource } from "../identity/keys/sealing-key.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
+import type { TrustedTime } from "../identity/time/trusted-time.ts";
 import type { TlsMaterialSource } from "../identity/tls-material.ts";
+import type { Reason } from "../identity/validator/candidate-report.ts";
 import { CandidateRefused } from "../rotation/candidate-refused.ts";
 import type { ClockView } from "../sidecar/admin-operations.ts";
 import type {
@@ -22,6 +24,7 @@ import type { AgentConfig } from "./config.ts";
 import { clockView, type DeviceTime, openDeviceTime } from "./device-time.ts";
 import { openStore } from "./open-store.ts";
 import { openRenewal } from "./renewal.ts";
+import { openRevocation } from "./revocation.ts";
 import { openIdleIntents, openIdleQueue } from "./rotation-queue.ts";
 import { sealingKeyOf } from "./sealing.ts";
 import { openStoreIdentity, type StoreIdentity } from "./store-identity.ts";
@@ -48,23 +51,17 @@ export interface ResetView {
   readonly sealing: Destruction | undefined;
 }
 
-/** @throws AgentError `ERR_STORE_NONE` without `store.dir`; `ERR_STORE_*`, `ERR_KEY_SEALING_INVALID`. */
+/** @throws AgentError `ERR_STORE_NONE` without `store.dir`; `ERR_STORE_*`. */
 export async function openIdleStore(config: AgentConfig, ports: StatePorts): Promise<IdleStore> {
   const store = await openStore(config, ports, SILENT);
   if (store === undefined) {
     throw new AgentError("ERR_STORE_NONE", "the configuration has no certificate store");
   }
-  try {
-    return new IdleStore(store, sealingKeyOf(config, store.dir, ports), config, ports);
-  } catch (error) {
-    await store[Symbol.asyncDispose]();
-    throw error;
-  }
+  return new IdleStore(store, config, ports);
 }
 
 export class IdleStore implements AsyncDisposable {
   readonly #store: CertificateStore;
-  readonly #sealingKey: SealingKeySource;
   readonly #config: AgentConfig;
   readonly #ports: StatePorts;
   readonly #open = new AsyncDisposableStack();
@@ -72,14 +69,8 @@ export class IdleStore implements AsyncDisposable {
   #time: Promise<DeviceTime> | undefined;
 
   /** Use {@link openIdleStore}. */
-  constructor(
-    store: CertificateStore,
-    sealingKey: SealingKeySource,
-    config: AgentConfig,
-    ports: StatePorts,
-  ) {
+  constructor(store: CertificateStore, config: AgentConfig, ports: StatePorts) {
     this.#store = this.#open.use(store);
-    this.#sealingKey = sealingKey;
     this.#config = config;
     this.#ports = ports;
   }
@@ -161,12 +152,11 @@ export class IdleStore implements AsyncDisposable {
     const identity = await openStoreIdentity(
       {
         ...options,
-        sealingKey: this.#sealingKey,
+        sealingKey: this.#sealingKey(),
         config: this.#config,
         time: time.trusted,
         use: { usedBy: () => [] },
-        // the agent asks about the certificate when it starts
-        revoked: async () => [],
+        revoked: (...pems) => this.#revoked(...pems, time.trusted),
       },
       new AbortController().signal,
     );
@@ -203,8 +193,31 @@ export class IdleStore implements AsyncDisposable {
    */
   async reset(decommission: boolean): Promise<ResetView> {
     await this.#store.reset();
-    const sealing = decommission ? await this.#sealingKey.destroy() : undefined;
+    const sealing = decommission ? await this.#sealingKey().destroy() : undefined;
     return { epoch: this.#store.epoch, sealing };
+  }
+
+  /** What lists in files, kept lists and the deny list know of a certificate that is to go in force. */
+  async #revoked(
+    chainPem: string,
+    trustBundlePem: string,
+    time: TrustedTime,
+  ): Promise<readonly Reason[]> {
+    const current = { chainPem, trustBundlePem, key: "", digest: "" };
+    const source: TlsMaterialSource = { current, subscribe: () => () => undefined };
+    await using revocation = openRevocation(
+      this.#config,
+      { ...this.#ports, log: { log: SILENT } },
+      source,
+      () => time.view(),
+    );
+    await revocation?.start();
+    return revocation?.objections(chainPem) ?? [];
+  }
+
+  /** Found when it is needed: a reset must work where the key that seals is out of reach. */
+  #sealingKey(): SealingKeySource {
+    return sealingKeyOf(this.#config, this.#store.dir, this.#ports);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

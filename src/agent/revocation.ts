@@ -29,7 +29,7 @@ import { OcspClient } from "../transport/ocsp-client.ts";
 import { OcspCopies } from "../transport/ocsp-copies.ts";
 import { OcspStaple } from "../transport/ocsp-staple.ts";
 import { PeerRevocation } from "../transport/peer-revocation.ts";
-import type { AgentPorts } from "./agent-ports.ts";
+import type { StatePorts } from "./agent-ports.ts";
 import type { AgentConfig } from "./config.ts";
 
 export interface RevocationParts {
@@ -69,6 +69,8 @@ export class Revocation implements AsyncDisposable {
   readonly #unsubscribe: () => void;
   #config: RevocationConfig;
   #leaf: Certificate | undefined;
+  /** The own certificate that was said to be revoked. */
+  #toldOfOwn: Certificate | undefined;
 
   constructor(settings: Settings, parts: RevocationParts) {
     const { clock, random, log, network, files, source } = parts;
@@ -100,7 +102,7 @@ export class Revocation implements AsyncDisposable {
         refreshMs: () => this.#config.crlRefreshMs,
       },
       () => {
-        this.peers.learned();
+        this.#learned();
         parts.proves?.(this.#shelf.all());
       },
     );
@@ -150,6 +152,7 @@ export class Revocation implements AsyncDisposable {
   async start(): Promise<void> {
     await this.#copies.recall();
     await this.#sources.configure(this.#config.crl);
+    this.#learned();
     this.#parts.proves?.(this.#shelf.all());
     void this.#staple.refresh();
   }
@@ -159,8 +162,8 @@ export class Revocation implements AsyncDisposable {
     if (JSON.stringify(config) === JSON.stringify(this.#config)) return;
     this.#config = config;
     this.#deny();
-    this.peers.learned();
-    void this.#sources.configure(config.crl).then(() => this.peers.learned());
+    this.#learned();
+    void this.#sources.configure(config.crl).then(() => this.#learned());
     void this.#staple.refresh();
   }
 
@@ -203,9 +206,12 @@ export class Revocation implements AsyncDisposable {
     };
   }
 
-  /** What is known against a certificate of our own. */
+  /** What is known against a certificate of our own. @param chainPem Leaf first. */
   objections(chainPem: string): readonly Reason[] {
-    const verdict = this.#judge.judge(parseCertificate(chainPem));
+    const [leaf, ...above] = certificatesOf(chainPem);
+    if (leaf === undefined) return [];
+    this.#pool.offer(above);
+    const verdict = this.#judge.judge(leaf);
     if (verdict.kind !== "revoked") return [];
     const fix = "have the authority issue a new certificate for a new key";
     return [{ code: "revoked", words: `the certificate was ${verdict.words}`, fix }];
@@ -213,13 +219,15 @@ export class Revocation implements AsyncDisposable {
 
   /** Sentences a person should read. */
   warnings(): readonly string[] {
-    return this.view().sources.flatMap(({ source, fault, lists }) => {
+    const own = this.#ownObjections().map(({ words }) => `this device's own: ${words}`);
+    const lists = this.view().sources.flatMap(({ source, fault, lists }) => {
       const words = fault === undefined ? [] : [`CRL ${source}: ${fault} (revocation.crl)`];
       for (const { issuer, state, words: why } of lists) {
         if (state !== "fresh") words.push(`the CRL of ${issuer} is ${why} (${source})`);
       }
       return words;
     });
+    return [...own, ...lists];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -243,9 +251,7 @@ export class Revocation implements AsyncDisposable {
   #trust({ trustBundlePem, trustDomains = [], chainPem }: TlsMaterial): void {
     const bundles = [trustBundlePem, ...trustDomains.map(({ pem }) => pem)];
     this.#pool.trust(bundles.flatMap((pem) => parseTrustBundle(pem)));
-    const [leaf, ...above] = splitPem(chainPem)
-      .filter(({ label }) => label.endsWith("CERTIFICATE"))
-      .map(({ text }) => parseCertificate(text));
+    const [leaf, ...above] = certificatesOf(chainPem);
     this.#leaf = leaf;
     // peers are mostly issued by who issued us, and Node does not show the intermediate that they send
     this.#pool.offer(above);
@@ -254,7 +260,23 @@ export class Revocation implements AsyncDisposable {
   #materialChanged(material: TlsMaterial): void {
     this.#trust(material);
     void this.#staple.refresh();
-    void this.#sources.reload().then(() => this.peers.learned());
+    void this.#sources.reload().then(() => this.#learned());
+  }
+
+  /** Something new is known: of peers, and of ourselves. */
+  #learned(): void {
+    this.peers.learned();
+    const [reason] = this.#ownObjections();
+    if (reason !== undefined && this.#toldOfOwn !== this.#leaf) {
+      const { subject, serial } = this.#leaf?.summary ?? {};
+      this.#parts.log.emit("certificate.revoked", { subject, serial, reason: reason.words });
+    }
+    this.#toldOfOwn = reason === undefined ? undefined : this.#leaf;
+  }
+
+  #ownObjections(): readonly Reason[] {
+    const { source } = this.#parts;
+    return source.absent === undefined ? this.objections(source.current.chainPem) : [];
   }
 
   #saySpared({ summary }: Certificate, entry: string): void {
@@ -266,10 +288,18 @@ export class Revocation implements AsyncDisposable {
   }
 }
 
+function certificatesOf(chainPem: string): readonly Certificate[] {
+  return splitPem(chainPem)
+    .filter(({ label }) => label.endsWith("CERTIFICATE"))
+    .map(({ text }) => parseCertificate(text));
+}
+
 /** `undefined` without TLS. @param time What is known of the time; default the clock, taken for right. */
 export function openRevocation(
   config: AgentConfig,
-  ports: Pick<AgentPorts, "files" | "network" | "clock" | "random" | "log">,
+  ports: Pick<StatePorts, "files" | "network" | "clock" | "random"> & {
+    readonly log: { readonly log: Logger };
+  },
   source: TlsMaterialSource | undefined,
   time?: () => TimeView,
   proves?: RevocationParts["proves"],

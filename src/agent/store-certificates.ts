@@ -227,8 +227,12 @@ export class StoreCertificates implements CertificateOperations {
     const blocks = blocksOf(certificatesPem);
     const wanted = new Set(blocks.map((block) => spkiSha256(parseCertificate(block).publicKey)));
     const pending = [...store.pendingKeys()].find(([, { spkiSha256 }]) => wanted.has(spkiSha256));
-    const [pendingName, key] = pending ?? [undefined, store.current?.key];
-    if (key === undefined || !wanted.has(key.spkiSha256)) {
+    // also that of the generation before: going back by hand must not need an export
+    const own = [store.current?.key, store.previous?.key].find(
+      (key) => key !== undefined && wanted.has(key.spkiSha256),
+    );
+    const [pendingName, key] = pending ?? [undefined, own];
+    if (key === undefined) {
       throw new AgentError(
         "ERR_IMPORT_INVALID",
         "there is no private key for any of the certificates: not in the files, and not in the store",

@@ -37,7 +37,7 @@ export interface StoreIdentityOptions {
   readonly time: PeerClock & { view(): TimeView; claim(claim: TimeClaim): unknown };
   readonly use: IdentityUse;
   /** What revocation lists and responders have against a chain of our own. */
-  readonly revoked: (chainPem: string) => Promise<readonly Reason[]>;
+  readonly revoked: (chainPem: string, trustBundlePem: string) => Promise<readonly Reason[]>;
 }
 
 /**

@@ -26,7 +26,7 @@ export const EVENTS = {
     msg: "new configuration was refused; the old one stays in force",
   },
   "config.restart.needed": { level: "warn", msg: "a changed key needs a restart to take effect" },
-  "listener.waiting": { level: "warn", msg: "address is not available yet; trying again" },
+  "listener.waiting": { level: "warn", msg: "listener waits for its address or certificate" },
   "listener.listening": { level: "info", msg: "listener accepts connections" },
   "connection.refused": { level: "warn", msg: "connection was refused" },
   "connection.opened": { level: "debug", msg: "peer connected" },
@@ -34,6 +34,10 @@ export const EVENTS = {
   "handshake.failed": { level: "warn", msg: "TLS handshake failed" },
   "peer.refused": { level: "warn", msg: "peer was refused" },
   "peer.observed": { level: "warn", msg: "peer would be refused if verification were enforced" },
+  "certificate.revoked": {
+    level: "error",
+    msg: "this device's own certificate is revoked: peers that know refuse it",
+  },
   "peer.revoked": {
     level: "warn",
     msg: "peer's certificate is revoked or denied: its connections are cut and it is refused",

@@ -31,7 +31,7 @@ export interface JudgePorts {
   /** The validator, with its context. Never rejects for what is wrong with the candidate. */
   readonly validate: (candidate: Candidate, purpose: JudgePurpose) => Promise<CandidateReport>;
   /** What revocation lists, responders and deny list have against a chain of our own; empty: nothing. */
-  readonly revoked: (chainPem: string) => Promise<readonly Reason[]>;
+  readonly revoked: (chainPem: string, trustBundlePem: string) => Promise<readonly Reason[]>;
   readonly trial: HandshakeTrial;
 }
 
@@ -62,9 +62,10 @@ export class CandidateJudge {
       const reasons = [{ code: "key-unusable", words: error.message, fix: error.hint }];
       return { reasons, warnings: [], leaf: undefined, material: undefined };
     }
-    const chain = report.material?.chainPem;
-    if (chain === undefined) return report;
-    const reasons = [...report.reasons, ...(await revoked(chain))];
+    const { material } = report;
+    if (material === undefined) return report;
+    const known = await revoked(material.chainPem, material.trustBundlePem);
+    const reasons = [...report.reasons, ...known];
     return { ...report, reasons };
   }
 

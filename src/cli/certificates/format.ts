@@ -131,6 +131,5 @@ export function identityRows(identity: IdentityView, out: Output): [string, stri
   const { bytesToday, budgetBytesPerDay } = store.wear;
   const wear = `${formatBytes(bytesToday)} of ${formatBytes(budgetBytesPerDay)} written today`;
   rows.push(["store", `${store.dir}, ${wear}`]);
-  if (store.fault !== undefined) rows.push([paint(out, "yellow", "warning"), store.fault]);
   return rows;
 }

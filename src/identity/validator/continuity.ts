@@ -68,7 +68,7 @@ export function identityFindings(
       {
         code: "other-identity",
         words: `the certificate is for ${quoted(what, found)}, but this device is "${inForce}"`,
-        fix: `issue it with the ${what} "${inForce}", or allow the change if this device is to become another`,
+        fix: `issue it with the ${what} "${inForce}", or insist (--force) if this device is to become another`,
       },
     ];
   });
@@ -92,7 +92,7 @@ export function ageFindings(
     const reason = {
       code: "older",
       words: `the certificate is older than the one in force: it was issued ${formatMoment(next.notBefore)}, that one ${formatMoment(now.notBefore)}, and it ends no later`,
-      fix: "use the newest certificate, or allow an older one if going back is meant",
+      fix: "use the newest certificate, or insist (--force) if going back is meant",
     };
     return allowOlder ? { reasons: [], warnings: [reason] } : { reasons: [reason], warnings: [] };
   }

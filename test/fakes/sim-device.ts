@@ -3,6 +3,8 @@
  * time, rotator, policy, worker and trust updates. A run of it ends by a power cut, and the next one finds
  * what the disk kept.
  */
+
+import type { KeyReference } from "#src/identity/keys/key-provider.ts";
 import { materialDigest } from "#src/identity/material-digest.ts";
 import { splitPem } from "#src/identity/pem.ts";
 import type { CertificateStore } from "#src/identity/store/certificate-store.ts";
@@ -44,6 +46,8 @@ export interface DeviceOptions {
   readonly seed: number;
   /** Nobody works the queue off: what the checks must notice. */
   readonly idle?: boolean;
+  /** Keys lie in memory only while their certificate is asked for: the careless device. */
+  readonly naive?: boolean;
 }
 
 interface Run {
@@ -55,6 +59,7 @@ interface Run {
   readonly time: TrustedTime;
   readonly jumps: JumpWatch;
   readonly updates: TrustUpdates;
+  readonly watch: RenewalWatch;
   synchronised: boolean;
   /** What was fetched last; the same again would be taken for known. */
   offered: string | undefined;
@@ -91,6 +96,15 @@ export class SimDevice {
     return this.#run?.store.current?.trustBundlePem ?? "";
   }
 
+  get dueAt(): number | undefined {
+    return this.#run?.watch.due()?.dueAt;
+  }
+
+  /** Names of keys that wait for their certificate. */
+  get pendingKeys(): readonly string[] {
+    return [...(this.#run?.store.pendingKeys().keys() ?? [])];
+  }
+
   /** Handed to the file system since the beginning. */
   get bytesWritten(): number {
     const run = this.#run;
@@ -112,7 +126,8 @@ export class SimDevice {
     const random = new FakeRandom(seed * 7919 + this.#boots);
     const { log } = this;
     const shared = { disk, clock, random, log };
-    const store = await openCertificateStore({ dir: STORE_DIR, lock: FREE_LOCK, ...shared });
+    const kept = await openCertificateStore({ dir: STORE_DIR, lock: FREE_LOCK, ...shared });
+    const store = this.#options.naive === true ? forgetful(kept) : kept;
     const jumps = new JumpWatch({ clock, log, intervalMs: HOUR_MS / 4 });
     jumps.start();
     const alive: Pick<Run, "synchronised" | "offered"> = {
@@ -172,7 +187,7 @@ export class SimDevice {
       onTaken: () => watch.nudge(),
     });
     this.#run = Object.assign(alive, {
-      ...{ clock, store, queue, source, rotator, time, jumps, updates },
+      ...{ clock, store, queue, source, rotator, time, jumps, updates, watch },
     });
     await watch.start(new AbortController().signal);
     const handle = work.handle.bind(work);
@@ -214,6 +229,22 @@ export class SimDevice {
     const worlds = this.#disk.worlds(2);
     this.#disk = worlds[world % worlds.length]?.[1] ?? this.#disk;
   }
+}
+
+/** A store whose pending keys no power cut survives. */
+function forgetful(store: CertificateStore): CertificateStore {
+  const keys = new Map<string, KeyReference>();
+  const changed: Partial<CertificateStore> = {
+    pendingKeys: () => keys,
+    keepKey: async (name, key) => void keys.set(name, key),
+    dropKey: async (name) => void keys.delete(name),
+  };
+  return new Proxy(store, {
+    get: (target, name) => {
+      const own: unknown = Reflect.get(changed, name) ?? Reflect.get(target, name, target);
+      return typeof own === "function" ? own.bind(target) : own;
+    },
+  });
 }
 
 /** As far as a simulation needs it: the chain leads to a root that is trusted. */

@@ -4,6 +4,7 @@
  */
 import { resolve } from "node:path";
 import { run } from "./child.ts";
+import { type CutOptions, type CutReport, cutEverywhere } from "./sim-cuts.ts";
 import { type FleetReport, fleetReturns } from "./sim-fleet.ts";
 import { type LifeOptions, type LifeReport, live } from "./sim-life.ts";
 
@@ -16,6 +17,7 @@ interface FleetOptions {
 interface Simulation {
   readonly life?: LifeOptions;
   readonly fleet?: FleetOptions;
+  readonly cuts?: CutOptions;
 }
 
 const HERE = import.meta.filename;
@@ -28,6 +30,10 @@ export function simulateFleet(fleet: FleetOptions, timeoutMs: number): Promise<F
   return simulate({ fleet }, timeoutMs);
 }
 
+export function simulateCuts(cuts: CutOptions, timeoutMs: number): Promise<CutReport> {
+  return simulate({ cuts }, timeoutMs);
+}
+
 async function simulate<T>(simulation: Simulation, timeoutMs: number): Promise<T> {
   const command = [process.execPath, HERE, JSON.stringify(simulation)] as const;
   const { code, stdout, stderr } = await run(command, { timeoutMs });
@@ -36,8 +42,9 @@ async function simulate<T>(simulation: Simulation, timeoutMs: number): Promise<T
 }
 
 if (process.argv[1] !== undefined && resolve(process.argv[1]) === HERE) {
-  const { life, fleet } = JSON.parse(process.argv[2] ?? "{}") as Simulation;
+  const { life, fleet, cuts } = JSON.parse(process.argv[2] ?? "{}") as Simulation;
   if (life !== undefined) process.stdout.write(JSON.stringify(await live(life)));
+  if (cuts !== undefined) process.stdout.write(JSON.stringify(await cutEverywhere(cuts)));
   if (fleet !== undefined) {
     const { devices, outageMs, seed } = fleet;
     process.stdout.write(JSON.stringify(await fleetReturns(devices, outageMs, seed)));

@@ -5,15 +5,23 @@
  *     key made -> kept in the store -> asked -> checked -> installed (origin "enrolment") -> key no longer pending
  *
  * The key is durable before the request leaves: when the answer is lost the next attempt asks for the same
- * key again. Everything is checked before a token is spent.
+ * key again. So is the answer before it is installed, which may fail: the token for it is spent. Everything is checked before a token is spent.
  */
-import { AgentError } from "../base/errors.ts";
-import { type Issued, type Issuer, IssuerError } from "../identity/issuer.ts";
+import { createHash } from "node:crypto";
+import { AgentError, isAgentError } from "../base/errors.ts";
+import type { CertificateRequest } from "../identity/exchange/certificate-request.ts";
+import {
+  type EnrolmentRequest,
+  type Issued,
+  type Issuer,
+  IssuerError,
+} from "../identity/issuer.ts";
 import type { CreatableAlgorithm, KeyProvider, OpenKey } from "../identity/keys/key-provider.ts";
 import { formatMoment } from "../identity/span-words.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
 import type { TimeClaim } from "../identity/time/time-claim.ts";
 import { parseCertificate } from "../identity/x509/certificate.ts";
+import { CandidateRefused } from "../rotation/candidate-refused.ts";
 import { issuedTimeClaim } from "../rotation/issued-time.ts";
 import type { Installed } from "../rotation/rotation-ports.ts";
 import type { Rotator } from "../rotation/rotator.ts";
@@ -25,6 +33,8 @@ export interface EnrolmentParts extends IssuerParts {
   readonly rotator: Pick<Rotator, "install">;
   /** What the certificate says of the time. */
   readonly claim: (claim: TimeClaim) => void;
+  /** Default {@link openIssuer}. */
+  readonly open?: typeof openIssuer;
 }
 
 export interface Enrolled {
@@ -35,6 +45,8 @@ export interface Enrolled {
 
 /** The name of its key in the store while the answer is awaited. */
 export const ENROLMENT_KEY = "enrolment";
+/** What an authority has answered, until it is in force: `{v, asked, chainPem, rootPem, trustBundlePem}`. */
+const ANSWER_NOTE = "enrolment-answer";
 const LOST =
   "the authority may have answered all the same, and the token may be spent: give the same command again, and if the token is then refused have a new one made; the key is kept";
 
@@ -63,33 +75,79 @@ export class Enrolment {
   ): Promise<Enrolled> {
     const { config, store, rotator } = this.#parts;
     this.#refuseEnrolled(again);
-    const issuer = await openIssuer(this.#parts);
+    const { open = openIssuer } = this.#parts;
+    const issuer = await open(this.#parts);
     if (issuer === undefined) {
       throw new AgentError("ERR_ISSUER_NONE", "the configuration names no authority to enrol with");
     }
     const key = await this.#key(algorithm ?? "ecdsa-p256", onStep);
-    const where = config.issuer.url ?? config.issuer.csrDir ?? "";
-    onStep(`asking ${where} (${issuer.kind})`);
     const names = configuredNames(config) ?? namesInForce(store);
-    let issued: Issued;
-    try {
-      issued = await issuer.enroll({ key, token, names }, new AbortController().signal);
-    } catch (error) {
-      throw explained(error, token);
+    const { reference } = key;
+    const asked = digestOf(reference.spkiSha256, token, names);
+    let issued = await this.#answerInHand(asked);
+    if (issued === undefined) {
+      onStep(`asking ${config.issuer.url ?? config.issuer.csrDir} (${issuer.kind})`);
+      issued = await this.#ask(issuer, { key, token, names }, asked);
+    } else {
+      onStep("using the certificate of the attempt before: nothing is asked, no token is spent");
     }
     onStep("checking the certificate, and putting it in force");
-    const { reference } = key;
     const { chainPem } = issued;
     const trustBundlePem = withRoots(store, issued);
     const claim = issuedTimeClaim(issued, trustBundlePem);
     if (claim !== undefined) this.#parts.claim(claim);
-    const installed = await rotator.install(
-      { key: reference, chainPem, trustBundlePem },
-      // Somebody stands there and says that the identity shall change.
-      { origin: "enrolment", force: again },
-    );
+    let installed: Installed;
+    try {
+      installed = await rotator.install(
+        { key: reference, chainPem, trustBundlePem },
+        // Somebody stands there and says that the identity shall change.
+        { origin: "enrolment", force: again },
+      );
+    } catch (error) {
+      if (isHopeless(error)) await store.dropNote(ANSWER_NOTE);
+      throw error;
+    }
+    await store.dropNote(ANSWER_NOTE);
     await store.dropKey(ENROLMENT_KEY);
     return { issuer: issuer.kind, issued, installed };
+  }
+
+  async #ask(issuer: Issuer, request: EnrolmentRequest, asked: string): Promise<Issued> {
+    const { store } = this.#parts;
+    let issued: Issued;
+    try {
+      issued = await issuer.enroll(request, new AbortController().signal);
+    } catch (error) {
+      throw explained(error, request.token);
+    }
+    const { chainPem, rootPem, trustBundlePem } = issued;
+    const note = { v: 1, asked, chainPem, rootPem, trustBundlePem };
+    try {
+      await store.writeNote(ANSWER_NOTE, Buffer.from(JSON.stringify(note)));
+    } catch (error) {
+      // The installation that follows tells of a disk that can't be written.
+      if (!isAgentError(error)) throw error;
+    }
+    return issued;
+  }
+
+  /** The certificate of an attempt that ended before it was in force: the token for it is spent. */
+  async #answerInHand(asked: string): Promise<Issued | undefined> {
+    const { store, time } = this.#parts;
+    try {
+      const bytes = await store.readNote(ANSWER_NOTE);
+      if (bytes === undefined) return undefined;
+      const note = JSON.parse(Buffer.from(bytes).toString()) as Partial<Issued> & {
+        readonly asked?: string;
+      };
+      const { chainPem = "", rootPem = "", trustBundlePem } = note;
+      if (note.asked !== asked) return undefined;
+      if (parseCertificate(chainPem).summary.notAfter < time.view().floorMs) return undefined;
+      return { chainPem, rootPem, trustBundlePem, answersUs: false, remarks: [] };
+    } catch (error) {
+      if (error instanceof SyntaxError || isAgentError(error)) return undefined;
+      throw error;
+    }
   }
 
   #refuseEnrolled(again: boolean): void {
@@ -116,6 +174,23 @@ export class Enrolment {
     await store.keepKey(ENROLMENT_KEY, reference);
     return keys.open(reference);
   }
+}
+
+/** Tells one request from another; of a token, which is spent by then, nothing can be read from it. */
+function digestOf(
+  spkiSha256: string,
+  token: string | undefined,
+  names: CertificateRequest | undefined,
+): string {
+  const text = JSON.stringify([spkiSha256, token?.trim(), names]);
+  return createHash("sha256").update(text).digest("hex");
+}
+
+/** Whether the certificate will never do; one whose time has not come waits for the clock to be set. */
+function isHopeless(error: unknown): boolean {
+  return (
+    error instanceof CandidateRefused && !error.reasons.some(({ code }) => code === "not-yet-valid")
+  );
 }
 
 /** An identity that is replaced keeps what it trusts. */

@@ -51,6 +51,11 @@ export const ISSUER_ROWS = {
     "User name for an EST enrolment.",
   ),
   password_file: optional(path(), "File whose first line is the password for username."),
+  birth_cert: optional(
+    path(),
+    "Certificate from the factory for an EST enrolment, PEM, leaf first; instead of username. Also used when the certificate in force has expired.",
+  ),
+  birth_key: optional(path(), "Its private key, PEM, readable by the agent only."),
   common_name: optional(
     text({
       allowed: "1 to 64 characters without control characters",
@@ -128,6 +133,10 @@ export function issuerProblems(
         "is missing: nothing is trusted on first use; or set issuer.roots",
       ),
     );
+  }
+  if (given("issuer.birth_cert") !== given("issuer.birth_key")) {
+    const missing = given("issuer.birth_cert") ? "issuer.birth_key" : "issuer.birth_cert";
+    problems.push(problem(missing, "is missing: birth_cert and birth_key go together"));
   }
   if (given("issuer.username") !== given("issuer.password_file")) {
     const missing = given("issuer.username") ? "issuer.password_file" : "issuer.username";

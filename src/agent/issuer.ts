@@ -7,7 +7,7 @@ import type { CertificateStore } from "../identity/store/certificate-store.ts";
 import type { PeerClock, TimeView } from "../identity/time/time-view.ts";
 import { withAnnouncedRoots } from "../issuers/announced-roots.ts";
 import { CertificateRequestFile } from "../issuers/certificate-request-file.ts";
-import { EstIssuer, type EstPassword } from "../issuers/est.ts";
+import { type EstBirth, EstIssuer, type EstPassword } from "../issuers/est.ts";
 import { openIssuerRoots } from "../issuers/issuer-roots.ts";
 import { StepCaIssuer } from "../issuers/step-ca.ts";
 import { takenBundle } from "../rotation/trust-updates.ts";
@@ -69,7 +69,11 @@ export async function openIssuer(parts: IssuerParts): Promise<Issuer | undefined
   const issuer =
     kind === "step-ca"
       ? new StepCaIssuer(online)
-      : new EstIssuer({ ...online, label, password: () => passwordOf(parts) });
+      : new EstIssuer({
+          ...{ ...online, label },
+          password: () => passwordOf(parts),
+          birth: () => birthOf(parts),
+        });
   return announcedRoots ? withAnnouncedRoots(issuer) : issuer;
 }
 
@@ -87,6 +91,13 @@ async function passwordOf({ config, ports }: IssuerParts): Promise<EstPassword |
   if (username === undefined || passwordFile === undefined) return undefined;
   const text = await textOf(ports.files, passwordFile, "issuer.password_file");
   return { username, password: text.split(/\r?\n/, 1)[0] ?? "" };
+}
+
+async function birthOf({ config, ports }: IssuerParts): Promise<EstBirth | undefined> {
+  const { birthCert, birthKey } = config.issuer;
+  if (birthCert === undefined || birthKey === undefined) return undefined;
+  const chainPem = await textOf(ports.files, birthCert, "issuer.birth_cert");
+  return { chainPem, tlsKey: await textOf(ports.files, birthKey, "issuer.birth_key") };
 }
 
 /** Names to ask an authority for that has no token to say them; `undefined` when none are configured. */

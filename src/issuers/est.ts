@@ -31,6 +31,14 @@ export interface EstIssuerParts extends OnlineIssuerParts {
   readonly label: string | undefined;
   /** Read for each use; `undefined` without. */
   readonly password: () => Promise<EstPassword | undefined>;
+  /** A certificate from the factory with its key, to enrol with; read for each use. */
+  readonly birth?: () => Promise<EstBirth | undefined>;
+}
+
+export interface EstBirth {
+  /** Leaf first, PEM. */
+  readonly chainPem: string;
+  readonly tlsKey: OpenKey["tlsKey"];
 }
 
 export interface EstPassword {
@@ -143,18 +151,18 @@ export class EstIssuer implements Issuer {
 
   /** TLS takes no expired certificate, and EST has nothing in its place: as on the first day. */
   async #enrolAnew(csrPem: string, refusal: unknown, signal: AbortSignal): Promise<IssuerReply> {
-    const password = await this.#parts.password();
-    if (password === undefined) {
+    const credentials = await this.#credentials(undefined);
+    if (credentials.askedBy === "nothing") {
       throw new IssuerError("ERR_ISSUER_ENROL", {
         reason: "needs-enrolment",
         words:
-          "the certificate has expired: EST renews it no more, and there is no password to enrol with",
-        fix: "set issuer.username and issuer.password_file, or import a certificate",
+          "the certificate has expired: EST renews it no more, and there is neither password nor birth certificate to enrol with",
+        fix: "set issuer.username and issuer.password_file, or issuer.birth_cert and issuer.birth_key, or import a certificate",
         permanent: true,
         cause: refusal,
       });
     }
-    return this.#enrol("simpleenroll", csrPem, basic(password), signal);
+    return this.#enrol("simpleenroll", csrPem, credentials, signal);
   }
 
   async #credentials(bootstrap: OwnIdentityForIssuer | undefined): Promise<Credentials> {
@@ -162,6 +170,8 @@ export class EstIssuer implements Issuer {
       const { chainPem, key } = bootstrap;
       return { client: { chainPem, tlsKey: key.tlsKey }, askedBy: "certificate" };
     }
+    const birth = await this.#parts.birth?.();
+    if (birth !== undefined) return { client: birth, askedBy: "certificate" };
     const password = await this.#parts.password();
     return password === undefined ? { askedBy: "nothing" } : basic(password);
   }

@@ -9,7 +9,12 @@
 import type { KeyObject } from "node:crypto";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { isIP, type Socket } from "node:net";
-import { connect as connectTls, createSecureContext, type TLSSocket } from "node:tls";
+import {
+  connect as connectTls,
+  createSecureContext,
+  type SecureContext,
+  type TLSSocket,
+} from "node:tls";
 import { errorText } from "../base/errors.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Network } from "../host/network.ts";
@@ -143,6 +148,7 @@ export class IssuerExchange {
     const onStep = (words: string): void => {
       progress.step = words;
     };
+    const secureContext = contextOf(trust, client);
     const raw = await reach(
       target,
       { network, clock, lookup: this.#lookup, proxy, onStep },
@@ -153,12 +159,7 @@ export class IssuerExchange {
     try {
       socket = connectTls({
         socket: raw,
-        secureContext: createSecureContext({
-          ...policyOptions("1.2"),
-          ...(trust.kind === "pinned" ? { ca: trust.rootsPem } : {}),
-          // A KeyObject is passed on as it is; Node's types know only its text forms.
-          ...(client === undefined ? {} : { cert: client.chainPem, key: client.tlsKey as string }),
-        }),
+        secureContext,
         ALPNProtocols: ["http/1.1"],
         // Server names are names, never addresses (RFC 6066 section 3).
         ...(isIP(target.host) === 0 ? { servername: target.host } : {}),
@@ -227,6 +228,26 @@ export class IssuerExchange {
       });
       progress.sent = true;
       request.end(post?.body);
+    });
+  }
+}
+
+/** @throws IssuerError when certificate and key of our own are no pair that OpenSSL can use. */
+function contextOf(trust: IssuerTrust, client: IssuerQuestion["client"]): SecureContext {
+  try {
+    return createSecureContext({
+      ...policyOptions("1.2"),
+      ...(trust.kind === "pinned" ? { ca: trust.rootsPem } : {}),
+      // A KeyObject is passed on as it is; Node's types know only its text forms.
+      ...(client === undefined ? {} : { cert: client.chainPem, key: client.tlsKey as string }),
+    });
+  } catch {
+    // OpenSSL's words are not passed on: what they quote is not ours to say.
+    throw new IssuerError("ERR_ISSUER_REFUSED", {
+      reason: "unsupported",
+      words: "the certificate and key that are to be shown to the authority can't be used together",
+      fix: "check issuer.birth_cert and issuer.birth_key, and `microedge doctor` for the identity in force",
+      permanent: true,
     });
   }
 }

@@ -369,6 +369,23 @@ suite("instead of a certificate", () => {
     assert.equal(error.code, "ERR_ISSUER_UNTRUSTED");
   });
 
+  test("a key that does not belong to our certificate: said, and nobody is asked", async () => {
+    const other = await pki.issue("other");
+    let asked = 0;
+    play = () => {
+      asked += 1;
+    };
+    const rig = await pinned();
+    const wrong = { ...own, key: { ...own.key, tlsKey: other.keyPem } };
+    const error = await failureOf(new StepCaIssuer(rig.parts).renew(wrong, signal));
+    assert.deepEqual(
+      [error.code, error.reason, error.permanent],
+      ["ERR_ISSUER_REFUSED", "unsupported", true],
+    );
+    assert.match(error.message, /can't be used together/);
+    assert.equal(asked, 0);
+  });
+
   const CLOCKS = [
     { why: "the clock is not known to be wrong", wrong: false, known: true, reason: "clock" },
     {

@@ -182,6 +182,24 @@ suite("EST", () => {
     assert.deepEqual([error.reason, error.permanent], ["needs-enrolment", true]);
   });
 
+  test("expired, with a birth certificate: that enrols it again", async () => {
+    const { own, rig } = await enrolled();
+    const birth = await issueCertificate({
+      ...{ authority: server.intermediate, cn: "birth", sans: {}, usages: ["client"] },
+      ...{ days: 1, nowMs: Date.now(), random: systemRandom },
+    });
+    const chainPem = birth.certificatePem + server.intermediate.certificatePem;
+    const est = new EstIssuer({
+      ...{ ...rig.parts, label: undefined, password: async () => undefined },
+      birth: async () => ({ chainPem, tlsKey: birth.keyPem }),
+    });
+    rig.view = trustedView(parseCertificate(own.chainPem).summary.notAfter + DAY_MS);
+    server.days = 60;
+    const issued = await est.renew(own, signal);
+    assert.ok(parseCertificate(issued.chainPem).publicKey.equals(own.key.publicKey));
+    assert.deepEqual(server.asked, ["POST /.well-known/est/simpleenroll"]);
+  });
+
   test("a certificate of another authority renews nothing", async () => {
     const { est } = await enrolled();
     await using other = await startEstServer();

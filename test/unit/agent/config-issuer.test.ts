@@ -87,6 +87,12 @@ suite("[issuer]", () => {
       words: /go together/,
     },
     {
+      why: "a birth certificate without key",
+      toml: `${STEP.replace("step-ca", "est")}birth_cert = "b"`,
+      key: "issuer.birth_key",
+      words: /go together/,
+    },
+    {
       why: "a file without directory",
       toml: 'kind = "file"\nroots = "ca.pem"',
       key: "issuer.csr_dir",

@@ -68,6 +68,7 @@ export function formatStatus(status: StatusView, out: Output, nowMs: number): st
   if (status.identity !== undefined) rows.push(...identityRows(status.identity, out));
   if (status.time !== undefined) rows.push(["time", timeLine(status.time)]);
   if (status.revocation !== undefined) rows.push(...revocationRows(status.revocation, out));
+  if (status.renewal !== undefined) rows.push(["renewal", status.renewal.words]);
   if (status.queue !== undefined) rows.push(["queue", queueWords(status.queue)]);
   const counters = Object.entries(status.counters)
     .filter(([name, count]) => count > 0 || ALWAYS_COUNTED.has(name))

@@ -15,7 +15,7 @@ import { FIRST_STEP } from "../queue/queue-worker.ts";
 import { type OutageHistory, openOutageHistory } from "../rotation/outage-history.ts";
 import type { RenewalView } from "../rotation/renewal-ports.ts";
 import { RenewalWatch } from "../rotation/renewal-watch.ts";
-import { RenewalWork } from "../rotation/renewal-work.ts";
+import { RenewalFailed, RenewalWork } from "../rotation/renewal-work.ts";
 import { type TrustUpdateOutcome, TrustUpdates } from "../rotation/trust-updates.ts";
 import type { RenewalOperations, RenewedView } from "../sidecar/renewal-operations.ts";
 import { HttpFetch } from "../transport/http-fetch.ts";
@@ -41,16 +41,15 @@ export interface RenewalParts {
 
 const DAY_MS = 86_400_000;
 
-/** @throws AgentError of the issuer's configuration: `ERR_FILE_IO`, `ERR_CERT_INVALID`. */
+/** Never rejects: what is wrong with the issuer is told when it is asked, and does not keep the agent from serving. */
 export async function openRenewal(parts: RenewalParts): Promise<Renewal> {
-  const { config, ports, store, time, log } = parts;
-  const issuer = await openIssuer({ config, ports, store, time: time.trusted });
+  const { store, time, log } = parts;
   const outages = await openOutageHistory({
     store,
     nowMs: () => time.trusted.dueMs(),
     onFault: (error) => log.emit("renewal.unwritten", { note: "outages", reason: String(error) }),
   });
-  return new Renewal(parts, issuer, outages);
+  return new Renewal(parts, outages);
 }
 
 export class Renewal implements RenewalOperations, AsyncDisposable {
@@ -63,14 +62,14 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
   #settings: AgentConfig["renewal"];
 
   /** Use {@link openRenewal}. */
-  constructor(parts: RenewalParts, issuer: Issuer | undefined, outages: OutageHistory) {
+  constructor(parts: RenewalParts, outages: OutageHistory) {
     this.#parts = parts;
-    this.#issuer = issuer;
     const { config, ports, store, identity, time, queue, log } = parts;
     this.#settings = config.renewal;
     const { clock, random, files, network } = ports;
     const { source, rotator } = identity;
-    if (issuer !== undefined) {
+    const { kind } = config.issuer;
+    if (kind !== undefined) {
       const work = {
         ...{ store, source, rotator, queue, clock, random, log },
         keys: new SealedKeyProvider({
@@ -78,7 +77,7 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
           random,
           hasSealedKeys: () => store.history().length > 0 || store.pendingKeys().size > 0,
         }),
-        issuer: this.#current(issuer.kind),
+        issuer: this.#issuerOf(kind),
         settings: () => this.#settings,
         time: time.trusted,
       };
@@ -91,7 +90,7 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
       device: () => nameOf(identity),
       time: () => time.trusted.view(),
       overlapMs: () => config.trust.overlapDays * DAY_MS,
-      onTaken: () => this.#reopenIssuer(),
+      onTaken: () => this.#pinAnew(),
     });
     const trustBundlePem = (): string => store.current?.trustBundlePem ?? "";
     this.#intake = new TrustIntake({
@@ -170,7 +169,8 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
       const advance = queue.advance.bind(queue, id);
       await this.#work?.handle(begun, { advance }, signal);
     } catch (error) {
-      await queue.fail(id, error);
+      const retryAfterMs = error instanceof RenewalFailed ? error.retryAfterMs : undefined;
+      await queue.fail(id, error, retryAfterMs);
       throw error;
     }
     await queue.finish(id);
@@ -214,24 +214,24 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
     return new AgentError(code, words, { fields: { fix, cause: reason } });
   }
 
-  /** The issuer in force, which a trust update replaces: it pins what the update says. */
-  #current(kind: Issuer["kind"]): Issuer {
-    const now = (): Issuer => {
+  /** Opened when it is first asked; a trust update has it opened anew, as it pins what the update says. */
+  #issuerOf(kind: Issuer["kind"]): Issuer {
+    const now = async (): Promise<Issuer> => {
+      const { config, ports, store, time } = this.#parts;
+      this.#issuer ??= await openIssuer({ config, ports, store, time: time.trusted });
       if (this.#issuer !== undefined) return this.#issuer;
       throw new AgentError("ERR_ISSUER_NONE", "the configuration names no authority");
     };
     return {
       kind,
-      enroll: (request, signal) => now().enroll(request, signal),
-      renew: (own, signal) => now().renew(own, signal),
-      rekey: (own, next, csrPem, signal) => now().rekey(own, next, csrPem, signal),
+      enroll: async (request, signal) => (await now()).enroll(request, signal),
+      renew: async (own, signal) => (await now()).renew(own, signal),
+      rekey: async (own, next, csrPem, signal) => (await now()).rekey(own, next, csrPem, signal),
     };
   }
 
-  async #reopenIssuer(): Promise<void> {
-    const { config, ports, store, time } = this.#parts;
-    if (this.#issuer === undefined) return;
-    this.#issuer = await openIssuer({ config, ports, store, time: time.trusted });
+  async #pinAnew(): Promise<void> {
+    this.#issuer = undefined;
     await this.#watch?.nudge();
   }
 }

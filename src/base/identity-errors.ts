@@ -198,7 +198,7 @@ export const IDENTITY_ERRORS = {
   ERR_ISSUER_UNREACHABLE: {
     status: 503,
     retry: true,
-    hint: "check the network, issuer.url and client.proxy; the agent tries again by itself",
+    hint: "check the network, issuer.url and client.proxy; the agent tries a renewal again by itself, an enrolment is a command to give again",
   },
   ERR_ISSUER_UNTRUSTED: {
     status: 503,
@@ -208,7 +208,7 @@ export const IDENTITY_ERRORS = {
   ERR_ISSUER_BUSY: {
     status: 503,
     retry: true,
-    hint: "the authority asks for patience; the agent tries again by itself",
+    hint: "the authority asks for patience; the agent tries a renewal again by itself, an enrolment is a command to give again",
   },
   ERR_ISSUER_PENDING: {
     status: 503,

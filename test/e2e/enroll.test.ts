@@ -154,6 +154,15 @@ suite("microedge enroll", () => {
     assert.ok(kept.stdout.includes(String(spkiSha256)));
   });
 
+  test("an authority that is down: nobody is told that the agent will try again", async () => {
+    await using own = await device(ca);
+    await ca.stop();
+    const failed = await own.enroll(ca.token("g", ["g"]));
+    await ca.start();
+    assert.notEqual(failed.code, 0);
+    assert.match(failed.stderr, /an enrolment is a command to give again/);
+  });
+
   test("behind an HTTP proxy with credentials", async () => {
     await using proxy = await startProxy(() => undefined, { "ca.test": "127.0.0.1" });
     const url = ca.url.replace("127.0.0.1", "ca.test");

@@ -129,6 +129,19 @@ suite("renewal of the built program", () => {
     await event(agent, "renewal.succeeded");
   });
 
+  test("with the agent stopped: a pause that a refusal asks for is kept for the agent", async () => {
+    await using own = await startStepCa();
+    await using device = await enrolled(own);
+    await own.restart({ provisioner: "another" });
+    const refused = await device.microedge("cert", "renew", "--now", "--json");
+    assert.match(refused.stdout, /ERR_ISSUER_ENROL/);
+    const { entries } = (await device.json("queue", "list")) as {
+      readonly entries: readonly Record<string, unknown>[];
+    };
+    const pauseMs = Number(entries[0]?.["nextAttemptAt"]) - Date.now();
+    assert.ok(pauseMs > 600_000, `${pauseMs} ms`);
+  });
+
   test("roots that the fleet has signed are taken by the running agent, once", async () => {
     const signer = new TrustSigner();
     await using device = await enrolled(ca, `[trust]\nupdate_keys = ["${signer.text}"]`);

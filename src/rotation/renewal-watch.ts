@@ -239,7 +239,8 @@ export class RenewalWatch implements Part {
     const { source, random, store, log } = this.#options;
     const leaf = source.leaf?.summary;
     if (leaf === undefined) return;
-    if (this.#plan?.leaf !== leaf.fingerprint) {
+    const before = this.#plan?.leaf;
+    if (before !== leaf.fingerprint) {
       const plan = { leaf: leaf.fingerprint, draw: random.draw(), inForceSince: since };
       this.#plan = plan;
       try {
@@ -252,9 +253,20 @@ export class RenewalWatch implements Part {
         const { dueAt, reason } = due;
         log.emit("renewal.planned", { due: formatMoment(dueAt), reason, serial: leaf.serial });
       }
+      // A renewal that waits for its next attempt may be over, and what it failed for no longer true.
+      if (before !== undefined) await this.#nudgeQuietly();
     }
     // Not waited for: looking may mean to add to the queue, which waits for the disk again.
     void this.#deadline.look();
+  }
+
+  async #nudgeQuietly(): Promise<void> {
+    try {
+      await this.nudge();
+    } catch (error) {
+      const reason = errorText(error);
+      this.#options.log.emit("renewal.unwritten", { note: "queue", reason });
+    }
   }
 
   #clearSoon(): void {

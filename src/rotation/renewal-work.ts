@@ -76,6 +76,7 @@ export class RenewalWork {
     this.lastAttempt = time.view().nowMs;
     const snapshot = this.#inForce();
     if (this.#isObsolete(intent)) {
+      this.lastError = undefined;
       log.emit("renewal.obsolete", { intent: intent.id, generation: snapshot.generation.number });
       return;
     }
@@ -242,9 +243,9 @@ export class RenewalWork {
     const { store } = this.#ports;
     if (this.#alreadyInForce(intent) !== undefined) return false;
     const { current } = store;
+    // Not by the dates of the two: the clock may have been another then.
     if (current === undefined || current.number < intent.generation) return false;
-    if (current.origin === "trust" || current.origin === "renewal") return false;
-    return current.createdAt >= intent.createdAt;
+    return current.origin !== "trust" && current.origin !== "renewal";
   }
 
   /** An attempt before this one came that far and could not say so. */

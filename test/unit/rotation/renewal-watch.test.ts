@@ -96,6 +96,30 @@ test("asked for: at once, also when it is not due or waits after a failure", asy
   assert.equal(rig.rotation.store.current?.number, 2);
 });
 
+test("another identity, while a renewal waits after a failure: it is over at once, and nothing is told any more", async () => {
+  const rig = await RenewalRig.make();
+  const { clock } = rig.rotation;
+  const agent = await rig.process();
+  const intent = await agent.watch.ask();
+  rig.issuer.faults.push(unreachable());
+  await agent.attempt(intent);
+  await agent.queue.begin(intent.id, "request");
+  await agent.queue.fail(intent.id, unreachable(), 1_800_000);
+  assert.match(String(agent.watch.view().lastError), /ERR_ISSUER_UNREACHABLE/);
+  // and the clock that the intent was made by was years ahead
+  clock.jump(-3650 * DAY_MS);
+  const content = await rig.rotation.content("roof-7", { nowMs: clock.now() });
+  await agent.rotator.install(content, { origin: "enrolment" });
+  await agent.watch.settled();
+  const calls = rig.issuer.calls.length;
+  const [due] = agent.queue.due(clock.now());
+  assert.equal(due?.id, intent.id);
+  assert.equal(await agent.attempt(due), undefined);
+  assert.equal(rig.issuer.calls.length, calls);
+  assert.equal(agent.log.of("renewal.obsolete").length, 1);
+  assert.equal(agent.watch.view().lastError, undefined);
+});
+
 test("near the end of a life the back-off is cut short", async () => {
   const rig = await RenewalRig.make();
   const { clock } = rig.rotation;

@@ -43,6 +43,7 @@ const levels = Array.from({ length: most / 20 + 1 }, (_, index) =>
 );
 const svg = [
   `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12">`,
+  "<title>Attempts a minute of 1000 devices whose authority was away for a day</title>",
   `<rect width="${WIDTH}" height="${HEIGHT}" fill="white"/>`,
   text([LEFT, 18], `${DEVICES} devices whose authority was away for a day: attempts a minute`),
   ...bars,

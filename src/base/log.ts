@@ -109,7 +109,7 @@ export const EVENTS = {
   "queue.intent.added": { level: "info", msg: "an intent is in the rotation queue" },
   "queue.intent.begun": { level: "debug", msg: "an attempt begins" },
   "queue.intent.failed": { level: "warn", msg: "an attempt failed; there will be another" },
-  "queue.intent.given_up": {
+  "queue.intent.abandoned": {
     level: "error",
     msg: "an intent failed for good; nothing tries it again by itself",
   },
@@ -236,10 +236,10 @@ export const EVENTS = {
     msg: "a deadline seems to be over because the clock jumped; it waits until the clock is vouched for",
   },
   "time.deadline.failed": { level: "error", msg: "what was due failed; it is tried again" },
-  "certificate.expiry.warning": { level: "warn", msg: "WARNING: a certificate ends soon" },
+  "certificate.expiry.warning": { level: "warn", msg: "a certificate ends soon: WARNING" },
   "certificate.expiry.critical": {
     level: "error",
-    msg: "CRITICAL: a certificate ends very soon, or has ended",
+    msg: "a certificate ends very soon, or has ended: CRITICAL",
   },
   "certificate.expiry.unclear": {
     level: "warn",

@@ -171,7 +171,7 @@ export class DurableIntentQueue implements IntentQueue {
   }
 
   giveUp(id: string, error: unknown): Promise<Intent> {
-    return this.#update(id, "ended", "queue.intent.given_up", (intent) => ({
+    return this.#update(id, "ended", "queue.intent.abandoned", (intent) => ({
       ...intent,
       state: "failed",
       lastError: keptError(error),

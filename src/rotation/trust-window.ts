@@ -121,10 +121,13 @@ export class TrustWindow implements Disposable {
     this.#timer?.cancel();
     if (this.#closed || this.#overlap === undefined) return;
     const { clock, time } = this.#ports;
-    this.#anchor = watch(this.#anchor, time(), clock.monotonicMs());
-    const leftMs = this.#overlap.until - time().nowMs;
-    // Past the end something held it up: the clock, or an identity that needs the old authorities.
-    const delayMs = leftMs > 0 ? Math.min(leftMs, MAX_TIMER_MS) : MAX_TIMER_MS;
+    const monotonicMs = clock.monotonicMs();
+    this.#anchor = watch(this.#anchor, time(), monotonicMs);
+    const { until, lengthMs } = this.#overlap;
+    // By the clock, or, where nobody vouches for it, by how long this process has watched.
+    const ahead = [until - time().nowMs, this.#anchor.watchedSinceMs + lengthMs - monotonicMs];
+    // Past both something held it up: an identity that needs the old authorities, or the disk.
+    const delayMs = Math.min(MAX_TIMER_MS, ...ahead.filter((leftMs) => leftMs > 0));
     this.#timer = clock.setTimer(delayMs, () => {
       this.#looking = this.#look();
     });

@@ -69,6 +69,20 @@ suite("a window of ten days", () => {
     assert.equal(bundle(), two + one);
   });
 
+  test("where nobody vouches for the clock it ends when this process has run so long, not an hour later", async () => {
+    rig.timeState = "unknown";
+    const write = rig.store.writeNote.bind(rig.store);
+    // The end is a time of day; what this process has watched begins when that is written down.
+    rig.store.writeNote = async (...note) => {
+      await write(...note);
+      await rig.clock.advance(20);
+    };
+    await process.rotator.replaceTrust(one, { overlapMs: 0 });
+    await process.rotator.replaceTrust(two, { overlapMs: DAY });
+    await pass(DAY + 100);
+    assert.equal(bundle(), two);
+  });
+
   test("after a restart the rest of it is still to come", async () => {
     await pass(5 * DAY);
     await process.rotator[Symbol.asyncDispose]();

@@ -3,7 +3,13 @@
  * provisioner, a CRL that is made anew on each revocation. Both authorities are two years old: step-ca judges
  * an expired chain by the minute before its end.
  */
-import { generateKeyPairSync, type KeyObject, randomUUID, sign } from "node:crypto";
+import {
+  generateKeyPairSync,
+  type KeyObject,
+  randomUUID,
+  sign,
+  X509Certificate,
+} from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -40,6 +46,8 @@ export interface StepCa extends AsyncDisposable {
   /** It keeps its port open and answers nothing, until `resume`. */
   pause(): void;
   resume(): void;
+  /** What it has issued since its last start, by its log; each as soon as it is signed. */
+  issued(): readonly X509Certificate[];
   /** Waits for a line of its log. */
   logged(pattern: RegExp): Promise<void>;
 }
@@ -251,6 +259,11 @@ export async function startStepCa(options: Partial<StepCaSettings> = {}): Promis
     },
     pause: () => child.signal("SIGSTOP"),
     resume: () => child.signal("SIGCONT"),
+    issued: () =>
+      child.stderr.flatMap((line) => {
+        const der = / certificate="?([\w+/]+=*)"? .* status=201 /.exec(line)?.[1];
+        return der === undefined ? [] : [new X509Certificate(Buffer.from(der, "base64"))];
+      }),
     async logged(pattern) {
       await child.waitFor(String(pattern), (line) => pattern.exec(line)?.[0]);
     },

@@ -211,6 +211,8 @@ export class Agent implements AsyncDisposable {
     inbound.memory.start();
     await this.#rooms.renewal?.start(signal);
     const { queue, renewal } = this.#rooms;
+    // Before the control socket ends, which waits for its answers; after the worker, for those are better.
+    building.defer(() => renewal?.endWaits());
     if (queue !== undefined) building.use(queue.start(renewal?.handlers ?? {}));
     signal.throwIfAborted();
     this.#running = building.move();

@@ -58,6 +58,7 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
   readonly #work: RenewalWork | undefined;
   readonly #updates: TrustUpdates;
   readonly #intake: TrustIntake;
+  readonly #stopping = Promise.withResolvers<never>();
   #issuer: Issuer | undefined;
   #settings: AgentConfig["renewal"];
 
@@ -65,6 +66,8 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
   constructor(parts: RenewalParts, outages: OutageHistory) {
     this.#parts = parts;
     const { config, ports, store, identity, time, queue, log } = parts;
+    // Most of the time nobody waits.
+    this.#stopping.promise.catch(() => undefined);
     this.#settings = config.renewal;
     const { clock, random, files, network } = ports;
     const { source, rotator } = identity;
@@ -152,11 +155,18 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
       // It may have been quick.
       const now = queue.find(intent.id);
       if (now !== undefined && hasEnded(now) && now.state === "done") resolve();
-      await promise;
+      await Promise.race([promise, this.#stopping.promise]);
     } finally {
       end();
     }
     return this.#renewed();
+  }
+
+  /** Nobody works the queue off any more: whoever waits in {@link renew}, or comes to, is told so. */
+  endWaits(): void {
+    const words =
+      "the agent is stopping; the renewal stays in the queue, and goes on when it starts";
+    this.#stopping.reject(new AgentError("ERR_QUEUE_CLOSED", words));
   }
 
   /** As {@link renew}, where nobody works the queue off: a command while no agent runs. */

@@ -142,6 +142,25 @@ suite("renewal of the built program", () => {
     assert.ok(pauseMs > 600_000, `${pauseMs} ms`);
   });
 
+  test("an agent that is told to stop while the authority hangs and somebody waits: it stops, and says so", async () => {
+    await using device = await enrolled(ca);
+    const agent = await device.agent();
+    ca.pause();
+    try {
+      const waiting = device.microedge("cert", "renew", "--now", "--json");
+      await event(agent, "renewal.started");
+      const { code } = await agent.stop();
+      assert.equal(code, 0);
+      const told = await waiting;
+      assert.notEqual(told.code, 0);
+      assert.match(told.stdout, /ERR_QUEUE_CLOSED/);
+    } finally {
+      ca.resume();
+    }
+    const renewed = await device.json("cert", "renew", "--now");
+    assert.equal(renewed["generation"], 2);
+  });
+
   test("roots that the fleet has signed are taken by the running agent, once", async () => {
     const signer = new TrustSigner();
     await using device = await enrolled(ca, `[trust]\nupdate_keys = ["${signer.text}"]`);

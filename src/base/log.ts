@@ -32,6 +32,10 @@ export const EVENTS = {
   "connection.opened": { level: "debug", msg: "peer connected" },
   "connection.closed": { level: "debug", msg: "peer disconnected" },
   "handshake.failed": { level: "warn", msg: "TLS handshake failed" },
+  "peer.certificate.leaks": {
+    level: "debug",
+    msg: "this Node.js is built differently: each connection may leak a few kilobytes",
+  },
   "peer.refused": { level: "warn", msg: "peer was refused" },
   "peer.observed": { level: "warn", msg: "peer would be refused if verification were enforced" },
   "certificate.revoked": {

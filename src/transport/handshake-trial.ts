@@ -19,6 +19,7 @@ import type {
   TrialOutcome,
   TrialVerdict,
 } from "../identity/validator/candidate-report.ts";
+import { stopCertificateLeak } from "./peer-certificate-leak.ts";
 import { policyOptions } from "./tls-policy.ts";
 
 /** A hardware key signs in a second or two; a handshake in memory that takes longer never ends. */
@@ -57,6 +58,7 @@ function shake(
   timeoutMs: number,
 ): Promise<TrialOutcome> {
   return new Promise((resolve) => {
+    stopCertificateLeak();
     const [near, far] = duplexPair();
     const seen: { server?: TLSSocket; client?: TLSSocket } = {};
     // Both ends take any certificate: the verdicts are read afterwards, whole.

@@ -26,6 +26,7 @@ import { Intake } from "./intake.ts";
 import { IntakeCounters } from "./intake-counters.ts";
 import { LiveTls } from "./live-tls.ts";
 import { errorCode } from "./node-error.ts";
+import { stopCertificateLeak } from "./peer-certificate-leak.ts";
 import type { ConnectionHandler } from "./peer-connection.ts";
 import type { PeerRevocation } from "./peer-revocation.ts";
 import type { MinVersion } from "./tls-policy.ts";
@@ -209,6 +210,7 @@ export class Listener implements Part {
 
   /** It never listens: connections are given to it once they have a handshake slot. */
   #makeTlsServer(live: LiveTls): TlsServer {
+    if (!stopCertificateLeak()) this.#options.log.emit("peer.certificate.leaks");
     return createTlsServer({
       ...live.serverOptions(),
       requestCert: true,

@@ -8,20 +8,16 @@ import { type Judgement, judgePeer } from "../identity/judgement.ts";
 import type { CheckContext } from "../identity/peer-checks.ts";
 import type { TrustBundle } from "../identity/trust-bundle.ts";
 import { type Certificate, readCertificate } from "../identity/x509/certificate.ts";
+import { leafOf } from "./peer-certificate-leak.ts";
+import { sentChain } from "./sent-chain.ts";
 
 export interface JudgedPeer extends Judgement {
   readonly certificate: Certificate | undefined;
 }
 
-/** Certificates of a chain that are looked at, to explain a refusal. */
-const MAX_SENT = 8;
-
-/**
- * The leaf that a peer showed. Ask once per socket: on a client's socket Node takes the certificate out
- * of OpenSSL's list, and a second question is answered with the next one of the chain (measured).
- */
+/** The leaf that a peer showed; its issuers: {@link sentChain}. */
 export function takePeerCertificate(socket: TLSSocket): X509Certificate | undefined {
-  return socket.getPeerX509Certificate();
+  return leafOf(socket);
 }
 
 /**
@@ -49,7 +45,7 @@ export function judgeSocket(
   const code = socket.authorized ? undefined : verdictCode(socket.authorizationError);
   try {
     // While the clock is wrong, what OpenSSL finds good is looked at, too.
-    const sent = socket.authorized && context.doubt === undefined ? [] : readChain(x509);
+    const sent = socket.authorized && context.doubt === undefined ? [] : sentChain(socket, bundle);
     return judged(readCertificate(x509), socket.authorized, code, sent, context, bundle);
   } catch (error) {
     const words = `can't be read: ${errorText(error)}`;
@@ -79,15 +75,4 @@ function verdictCode(error: unknown): string | undefined {
   if (typeof error === "string") return error;
   const code = (error as { code?: unknown } | undefined)?.code;
   return typeof code === "string" ? code : undefined;
-}
-
-/** The certificates above the leaf, as far as the peer sent them. */
-export function readChain(leaf: X509Certificate): Certificate[] {
-  const chain: Certificate[] = [];
-  let next = leaf.issuerCertificate;
-  while (next !== undefined && chain.length < MAX_SENT) {
-    chain.push(readCertificate(next));
-    next = next.issuerCertificate;
-  }
-  return chain;
 }

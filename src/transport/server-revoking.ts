@@ -2,18 +2,19 @@
  * Where revocation meets a server that we have dialled: what it stapled is judged, its responder is asked
  * when nobody may be let in unchecked, and the open connection is watched.
  */
-import type { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import type { Problem } from "../identity/peer-checks.ts";
+import type { TrustBundle } from "../identity/trust-bundle.ts";
 import type { Certificate } from "../identity/x509/certificate.ts";
-import { type JudgedPeer, readChain } from "./peer-certificates.ts";
+import type { JudgedPeer } from "./peer-certificates.ts";
 import type { PeerRevocation } from "./peer-revocation.ts";
 import { mustAsk } from "./peer-revoking.ts";
+import { sentChain } from "./sent-chain.ts";
 
 export interface ShownByServer {
   readonly socket: TLSSocket;
-  /** `undefined` when a resumed session showed none. */
-  readonly x509: X509Certificate | undefined;
+  /** What the socket's context trusts. */
+  readonly bundle: TrustBundle;
   readonly staple: Uint8Array | undefined;
   /** `host:port`. */
   readonly remote: string;
@@ -32,7 +33,7 @@ export function watchStaple(socket: TLSSocket): () => Uint8Array | undefined {
 export async function revokeServer(
   revocation: PeerRevocation | undefined,
   judged: JudgedPeer,
-  { socket, x509, staple, remote }: ShownByServer,
+  { socket, bundle, staple, remote }: ShownByServer,
 ): Promise<JudgedPeer> {
   const { accepted, certificate } = judged;
   if (revocation === undefined || !accepted || certificate === undefined) return judged;
@@ -42,7 +43,7 @@ export async function revokeServer(
     problems: [problem],
   });
   const resumed = socket.isSessionReused();
-  let verdict = revocation.check(certificate, x509 === undefined ? [] : readChain(x509));
+  let verdict = revocation.check(certificate, sentChain(socket, bundle));
   const stapled = revocation.judgeStaple(certificate, staple, resumed);
   if (stapled !== undefined) return refused(stapled);
   if (staple !== undefined) verdict = revocation.check(certificate);

@@ -174,7 +174,7 @@ export class TlsDialer implements Dialer, Disposable {
     const context = { ...judgedAt, role: "server", host: name } as const;
     const x509 = takePeerCertificate(socket);
     const chain = judgeSocket(socket, x509, context, live.bundle, session?.certificate);
-    const shown = { socket, x509, staple: staple(), remote: whereOf(target) };
+    const shown = { socket, bundle: live.bundle, staple: staple(), remote: whereOf(target) };
     const judged = await revokeServer(this.#revocation, chain, shown);
     if (signal.aborted) {
       socket.destroy();

@@ -13,7 +13,7 @@ import { errorText } from "../base/errors.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Network, NetworkAddress } from "../host/network.ts";
 import type { TlsMaterial } from "../identity/tls-material.ts";
-import { parseTrustBundle } from "../identity/trust-bundle.ts";
+import { parseTrustBundle, type TrustBundle } from "../identity/trust-bundle.ts";
 import { type Certificate, readCertificate } from "../identity/x509/certificate.ts";
 import { type Aftermath, goMicroRefusal } from "./handshake-aftermath.ts";
 import { raceAddresses } from "./happy-eyeballs.ts";
@@ -24,7 +24,7 @@ import {
   type HandshakeFailure,
   lateRefusal,
 } from "./node-error.ts";
-import { judgeSocket, readChain, takePeerCertificate } from "./peer-certificates.ts";
+import { judgeSocket, takePeerCertificate } from "./peer-certificates.ts";
 import {
   type ClientCertificateAnswer,
   certificateFindings,
@@ -34,6 +34,7 @@ import {
   type ProbeResult,
   probedCertificate,
 } from "./probe-result.ts";
+import { sentChain } from "./sent-chain.ts";
 import { waitFor } from "./socket-events.ts";
 import { type MinVersion, policyOptions } from "./tls-policy.ts";
 
@@ -167,12 +168,13 @@ class Probe {
     signal: AbortSignal,
   ): Promise<{ readonly socket: TLSSocket } | HandshakeFailure> {
     const name = this.#draft.serverName;
-    const ca = this.#options.material?.trustBundlePem;
+    // Without a bundle nobody is judged; with Node's own roots they would look like sent ones.
+    const ca = this.#options.material?.trustBundlePem ?? [];
     const socket = connectTls({
       socket: raw,
       secureContext: createSecureContext({
         ...policyOptions("1.2"),
-        ...(ca === undefined ? {} : { ca }),
+        ca,
         ...(material === undefined ? {} : { cert: material.chainPem, key: material.key as string }),
       }),
       ALPNProtocols: ["http/1.1"],
@@ -215,14 +217,15 @@ class Probe {
     const { findings, serverName } = this.#draft;
     const { material, clock } = this.#options;
     const leaf = takePeerCertificate(socket);
-    this.#draft.chain = readAll(leaf).map(probedCertificate);
+    const bundle = material === undefined ? [] : parseTrustBundle(material.trustBundlePem);
+    this.#draft.chain = readAll(socket, leaf, bundle).map(probedCertificate);
     if (material === undefined) {
       const words = "the server was not judged: there is no trust bundle to judge it by";
       findings.push({ level: "warn", id: "chain", words, fix: "set tls.ca, or name --config" });
       return;
     }
     const context = { nowMs: clock.now(), role: "server", host: serverName } as const;
-    const judged = judgeSocket(socket, leaf, context, parseTrustBundle(material.trustBundlePem));
+    const judged = judgeSocket(socket, leaf, context, bundle);
     this.#draft.serverAccepted = judged.accepted;
     findings.push(...certificateFindings(judged.problems));
     if (judged.accepted) {
@@ -372,11 +375,15 @@ class Probe {
   }
 }
 
-/** The server's chain as it was sent; a certificate that can't be read ends it. */
-function readAll(leaf: X509Certificate | undefined): Certificate[] {
+/** The server's chain as it was sent, without what our bundle holds; empty when one can't be read. */
+function readAll(
+  socket: TLSSocket,
+  leaf: X509Certificate | undefined,
+  bundle: TrustBundle,
+): Certificate[] {
   if (leaf === undefined) return [];
   try {
-    return [readCertificate(leaf), ...readChain(leaf)];
+    return [readCertificate(leaf), ...sentChain(socket, bundle)];
   } catch {
     // The verdict names what is malformed.
     return [];

@@ -181,8 +181,8 @@ export class RotationQueue implements AsyncDisposable {
 function queueOperations(queue: IntentQueue): QueueOperations {
   return {
     async list(): Promise<QueueListView> {
-      const { durable, fault } = queue.health;
-      return { entries: queue.list().map(entryView), durable, fault: fault ?? null };
+      const { durable, fault, healed } = queue.health;
+      return { entries: queue.list().map(entryView), durable, fault: fault ?? null, healed };
     },
     retry: async (id) => entryView(await queue.retry(id)),
     drop: async (id) => entryView(await queue.drop(id)),

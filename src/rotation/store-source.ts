@@ -27,7 +27,7 @@ export class StoreSource implements TlsMaterialSource {
 
   get absent(): string | undefined {
     if (this.#material !== undefined) return undefined;
-    return "the certificate store is empty: import a certificate with `microedge cert import`";
+    return "the certificate store is empty: `microedge enroll` has a certificate made, `microedge cert import` brings one";
   }
 
   /** What is published; `undefined` while the store is empty. */

@@ -3,7 +3,7 @@
  *
  * | request | answer |
  * |---|---|
- * | `GET /v1/queue` | `{entries, durable, fault}` |
+ * | `GET /v1/queue` | `{entries, durable, fault, healed}` |
  * | `POST /v1/queue/retry`, `/v1/queue/drop` | `{id}` -> the entry |
  */
 import { AgentError } from "../base/errors.ts";

@@ -53,6 +53,8 @@ export interface QueueListView {
   readonly entries: readonly QueueEntryView[];
   readonly durable: boolean;
   readonly fault: string | null;
+  /** What was found damaged when it was opened, and given up; sentences. */
+  readonly healed: readonly string[];
 }
 
 export interface QueueOperations {

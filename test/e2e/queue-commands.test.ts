@@ -61,6 +61,18 @@ async function stoppedSite(): Promise<{ site: Site; start: () => Promise<AgentPr
 }
 
 suite("queue list, retry, drop", () => {
+  test("damaged while the agent was stopped: the list says what was lost", async () => {
+    const { site } = await stoppedSite();
+    await using _ = site;
+    await seed(site, (queue) => queue.add({ kind: "report", generation: 1 }));
+    const path = join(site.directory, "store", "queue", "intents");
+    writeFileSync(path, readFileSync(path).fill(0x41));
+    const { code, answer } = await ask(site, "queue", "list");
+    assert.equal(code, 0);
+    assert.deepEqual(answer.entries, []);
+    assert.match(String(answer["healed"]), /damaged in both halves: what it held is lost/);
+  });
+
   test("of a stopped agent, of a running one, and over a restart the same", async () => {
     const { site, start } = await stoppedSite();
     await using _ = site;

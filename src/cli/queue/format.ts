@@ -11,7 +11,7 @@ const HEADING = ["id", "state", "step", "attempts", "next attempt", "last error"
 
 /** @param nowMs Unix milliseconds. */
 export function formatQueue(
-  { entries, durable, fault }: QueueListView,
+  { entries, durable, fault, healed }: QueueListView,
   out: Output,
   nowMs: number,
 ): string {
@@ -24,8 +24,9 @@ export function formatQueue(
     entry.lastError ?? "-",
   ]);
   const list = rows.length === 0 ? "the queue is empty" : table(HEADING, rows);
-  if (durable) return list;
-  return `${list}\n${paint(out, "red", `in memory only: ${fault ?? "it can't be written"}`)}`;
+  const warnings = healed.map((words) => `repaired: ${words}`);
+  if (!durable) warnings.push(`in memory only: ${fault ?? "it can't be written"}`);
+  return [list, ...warnings.map((words) => paint(out, "red", words))].join("\n");
 }
 
 function nextWords({ state, nextAttemptAt }: QueueEntryView, nowMs: number): string {

@@ -12,7 +12,7 @@ const ENTRY: QueueEntryView = {
 function wired(): { readonly client: QueueClient; readonly asked: string[] } {
   const asked: string[] = [];
   const operations: QueueOperations = {
-    list: async () => ({ entries: [ENTRY], durable: true, fault: null }),
+    list: async () => ({ entries: [ENTRY], durable: true, fault: null, healed: [] }),
     retry: async (id) => {
       asked.push(`retry ${id}`);
       return ENTRY;
@@ -34,7 +34,12 @@ function wired(): { readonly client: QueueClient; readonly asked: string[] } {
 suite("the queue over the control socket", () => {
   test("answers as it does itself", async () => {
     const { client, asked } = wired();
-    assert.deepEqual(await client.list(), { entries: [ENTRY], durable: true, fault: null });
+    assert.deepEqual(await client.list(), {
+      entries: [ENTRY],
+      durable: true,
+      fault: null,
+      healed: [],
+    });
     assert.deepEqual(await client.retry("renew-7"), ENTRY);
     assert.deepEqual(await client.drop("report-1"), ENTRY);
     assert.deepEqual(asked, ["retry renew-7", "drop report-1"]);

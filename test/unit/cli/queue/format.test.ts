@@ -10,8 +10,12 @@ const ENTRY: QueueEntryView = {
   ...{ object: "key/renewal-7", attempts: 3, nextAttemptAt: NOW + 600_000 },
   ...{ lastError: "ERR_RPC_OVERLOADED: the CA is busy", createdAt: NOW },
 };
-const text = (entries: readonly QueueEntryView[], durable = true): string =>
-  formatQueue({ entries, durable, fault: durable ? null : "EROFS" }, new FakeOutput(), NOW);
+const text = (
+  entries: readonly QueueEntryView[],
+  durable = true,
+  healed: readonly string[] = [],
+): string =>
+  formatQueue({ entries, durable, fault: durable ? null : "EROFS", healed }, new FakeOutput(), NOW);
 
 suite("the queue as text", () => {
   test("an empty one says so", () => assert.equal(text([]), "the queue is empty"));
@@ -36,6 +40,12 @@ suite("the queue as text", () => {
 
   test("that it lives in memory only is said", () =>
     assert.match(text([], false), /^in memory only: EROFS$/m));
+
+  test("that entries were lost to damage is said, also when none is left", () =>
+    assert.match(
+      text([], true, ["damaged in both halves"]),
+      /^the queue is empty\nrepaired: damaged in both halves$/,
+    ));
 
   test("in one line", () => {
     const view = {

@@ -14,12 +14,12 @@ export const demoCommand = command({
   name: "demo",
   summary: "show a real call over mutual TLS on this machine, and leave nothing behind",
   detail:
-    "Makes a throw-away PKI in a temporary directory, starts an agent as a process of its own on a free port of 127.0.0.1, calls it, and checks it with doctor. With --go-peers a real go-micro v5 client calls the agent, and the agent calls a real go-micro v5 service. Exit code 0 only if every step worked.",
+    "Makes a throw-away PKI in a temporary directory, starts an agent as a process of its own on a free port of 127.0.0.1, calls it, and checks it with doctor. With --go-peers a real go-micro v5 client calls the agent, and the agent calls a real go-micro v5 service; then a device enrols at a real step-ca, is asked to renew while that is down, and catches up. Exit code 0 only if every step worked.",
   options: {
     "go-peers": {
       type: "string",
       value: "DIR",
-      doc: "directory with server-v5 and client-v5 (scripts/peers builds them)",
+      doc: "directory with server-v5, client-v5 and step-ca (scripts/peers builds them)",
     },
     keep: { type: "boolean", doc: "leave the agent running until Ctrl-C" },
   },
@@ -41,7 +41,7 @@ export const demoCommand = command({
       await playSteps(scene, peers);
       if (peers === undefined) {
         report.progress(
-          "\nLeft out: real go-micro services in Go. ./scripts/demo builds and runs them.",
+          "\nLeft out: real go-micro services in Go, and a renewal at a real step-ca. ./scripts/demo builds and runs them.",
         );
       }
       if (options.keep) await keepRunning(report, directory, stop.asked);

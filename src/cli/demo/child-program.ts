@@ -31,6 +31,8 @@ export class ChildProgram implements AsyncDisposable {
   readonly #name: string;
   readonly #stdout: string[] = [];
   readonly #stderr: string[] = [];
+  /** Both, as they came. */
+  readonly #said: string[] = [];
   readonly #watchers = new Set<() => void>();
   readonly #ended: Promise<ProgramEnd>;
   #isOver = false;
@@ -50,6 +52,7 @@ export class ChildProgram implements AsyncDisposable {
       };
       this.#child.once("error", (cause) => {
         this.#stderr.push(cause.message);
+        this.#said.push(cause.message);
         over(1);
       });
       this.#child.once("close", (code) => over(code ?? 1));
@@ -67,7 +70,7 @@ export class ChildProgram implements AsyncDisposable {
   }
 
   /**
-   * The first line of stdout, past or future, of which `pick` makes something.
+   * The first line of stdout or stderr, past or future, of which `pick` makes something.
    *
    * @throws AgentError `ERR_INTERNAL` when the program ends or `limitMs` pass before.
    */
@@ -79,11 +82,11 @@ export class ChildProgram implements AsyncDisposable {
     });
     try {
       for (let at = 0; ; at += 1) {
-        while (at >= this.#stdout.length) {
+        while (at >= this.#said.length) {
           if (this.#isOver || late) throw this.#silent(late);
           await new Promise<void>((resolve) => this.#watchers.add(resolve));
         }
-        const picked = pick(this.#stdout[at] ?? "");
+        const picked = pick(this.#said[at] ?? "");
         if (picked !== undefined) return picked;
       }
     } finally {
@@ -103,6 +106,7 @@ export class ChildProgram implements AsyncDisposable {
     if (stream === null) return;
     createInterface({ input: stream }).on("line", (line) => {
       lines.push(line);
+      this.#said.push(line);
       this.#wake();
     });
   }
@@ -113,7 +117,7 @@ export class ChildProgram implements AsyncDisposable {
   }
 
   #silent(late: boolean): AgentError {
-    const said = [...this.#stdout, ...this.#stderr].slice(-5).join("\n");
+    const said = this.#said.slice(-5).join("\n");
     const what = late ? "said nothing in time" : "ended too early";
     return new AgentError("ERR_INTERNAL", `${this.#name} ${what}; its last words:\n${said}`);
   }

@@ -21,16 +21,26 @@ export interface StepResult {
   readonly output: string;
 }
 
+/** A program that goes on running. */
+export interface Started<T> {
+  /** What `pick` made of the line that says that it is ready. */
+  readonly ready: T;
+  /** As a step of its own: waits for a line. @throws AgentError `ERR_INTERNAL` when it does not come. */
+  wait(title: string, pick: (line: string) => string | undefined): Promise<void>;
+  /** As a step of its own: has it stop, and waits until it has. */
+  stop(title: string): Promise<void>;
+}
+
 export class Scene implements AsyncDisposable {
   readonly directory: string;
   readonly results: StepResult[] = [];
-  readonly #terminal: Terminal;
+  readonly terminal: Terminal;
   readonly #report: Report;
   readonly #signal: AbortSignal;
   readonly #running = new AsyncDisposableStack();
 
   constructor(terminal: Terminal, report: Report, directory: string, signal: AbortSignal) {
-    this.#terminal = terminal;
+    this.terminal = terminal;
     this.#report = report;
     this.directory = directory;
     this.#signal = signal;
@@ -43,7 +53,19 @@ export class Scene implements AsyncDisposable {
 
   /** Runs `microedge WORDS` and shows it. @throws AgentError when it ends with another code than 0. */
   microedge(title: string, ...words: string[]): Promise<ProgramEnd> {
-    return this.#show(title, ["microedge", ...words], [...this.#terminal.self, ...words]);
+    return this.#show(title, ["microedge", ...words], [...this.terminal.self, ...words]);
+  }
+
+  /**
+   * Runs `microedge WORDS`, which must not work now, and shows it.
+   *
+   * @throws AgentError when it works, or says nothing of `because`.
+   */
+  async microedgeRefuses(title: string, because: string, ...words: string[]): Promise<void> {
+    const shown = ["microedge", ...words];
+    const end = await this.#run(title, shown, [...this.terminal.self, ...words]);
+    if (end.code === 0 || !end.said.includes(because)) throw this.#failed(title, shown, end);
+    this.#done(title, shown, end.said);
   }
 
   /** Runs another program and shows it. @throws AgentError when it ends with another code than 0. */
@@ -57,21 +79,35 @@ export class Scene implements AsyncDisposable {
     shown: readonly string[],
     command: CommandLine,
     pick: (line: string) => T | undefined,
-  ): Promise<T> {
+  ): Promise<Started<T>> {
     this.title(title);
     this.#report.progress(`   $ ${shown.map(quoted).join(" ")} &`);
     const child = this.#running.use(this.#spawn(command));
     const ready = await this.#unlessStopped(child.line(pick, COMMAND_MS));
     this.#done(title, shown, String(ready));
-    return ready;
+    return {
+      ready,
+      wait: async (what, pickLater) => {
+        this.title(what);
+        const line = await this.#unlessStopped(child.line(pickLater, COMMAND_MS));
+        this.note(line);
+        this.#done(what, [], line);
+      },
+      stop: async (what) => {
+        this.title(what);
+        this.#report.progress(`   $ kill %${shown[0]}`);
+        await this.#unlessStopped(child[Symbol.asyncDispose]());
+        this.#done(what, ["kill", `%${shown[0]}`], "");
+      },
+    };
   }
 
   startMicroedge<T>(
     title: string,
     words: readonly string[],
     pick: (line: string) => T | undefined,
-  ): Promise<T> {
-    return this.start(title, ["microedge", ...words], [...this.#terminal.self, ...words], pick);
+  ): Promise<Started<T>> {
+    return this.start(title, ["microedge", ...words], [...this.terminal.self, ...words], pick);
   }
 
   note(text: string): void {
@@ -84,18 +120,26 @@ export class Scene implements AsyncDisposable {
   }
 
   async #show(title: string, shown: readonly string[], command: CommandLine): Promise<ProgramEnd> {
+    const end = await this.#run(title, shown, command);
+    if (end.code !== 0) throw this.#failed(title, shown, end);
+    this.#done(title, shown, end.stdout);
+    return end;
+  }
+
+  async #run(title: string, shown: readonly string[], command: CommandLine): Promise<ShownEnd> {
     this.title(title);
     this.#report.progress(`   $ ${shown.map(quoted).join(" ")}`);
     await using child = this.#spawn(command);
     const end = await this.#unlessStopped(child.end(COMMAND_MS));
-    const said = [end.stdout, end.code === 0 ? "" : end.stderr].filter((text) => text !== "");
-    if (said.length > 0) this.#report.progress(indented(said.join("\n")));
-    if (end.code !== 0) {
-      this.results.push({ title, ok: false, command: shown.join(" "), output: said.join("\n") });
-      throw new DemoFailure(`step ${this.results.length} failed: ${title} (exit code ${end.code})`);
-    }
-    this.#done(title, shown, end.stdout);
-    return end;
+    const parts = [end.stdout, end.code === 0 ? "" : end.stderr].filter((text) => text !== "");
+    const said = parts.join("\n");
+    if (said !== "") this.#report.progress(indented(said));
+    return { ...end, said };
+  }
+
+  #failed(title: string, shown: readonly string[], { code, said }: ShownEnd): DemoFailure {
+    this.results.push({ title, ok: false, command: shown.join(" "), output: said });
+    return new DemoFailure(`step ${this.results.length} failed: ${title} (exit code ${code})`);
   }
 
   #done(title: string, shown: readonly string[], output: string): void {
@@ -105,13 +149,13 @@ export class Scene implements AsyncDisposable {
 
   #spawn(command: CommandLine): ChildProgram {
     const env = Object.fromEntries(
-      Object.entries(this.#terminal.env).filter(([name]) => !FOREIGN.test(name)),
+      Object.entries(this.terminal.env).filter(([name]) => !FOREIGN.test(name)),
     );
     return new ChildProgram(command, {
       cwd: this.directory,
       // go-micro v5 verifies peers only when it is told to; microedge always does.
       env: { ...env, MICRO_TLS_SECURE: "true", NO_COLOR: "1" },
-      clock: this.#terminal.clock,
+      clock: this.terminal.clock,
     });
   }
 
@@ -126,6 +170,11 @@ export class Scene implements AsyncDisposable {
   }
 }
 
+interface ShownEnd extends ProgramEnd {
+  /** What was shown of it. */
+  readonly said: string;
+}
+
 /** A step that did not work; what it said was shown. */
 export class DemoFailure extends AgentError {
   constructor(message: string) {
@@ -133,6 +182,11 @@ export class DemoFailure extends AgentError {
       fields: { fix: "look at what the step said above" },
     });
   }
+}
+
+/** @throws DemoFailure when a program did not say what it should have. */
+export function expectText(end: ProgramEnd, text: string): void {
+  if (!end.stdout.includes(text)) throw new DemoFailure(`the answer lacks ${text}: ${end.stdout}`);
 }
 
 function indented(text: string): string {

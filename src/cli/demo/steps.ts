@@ -5,17 +5,24 @@ import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { usage } from "../arguments.ts";
-import type { ProgramEnd } from "./child-program.ts";
-import { DemoFailure, type Scene } from "./scene.ts";
+import { readyLine } from "./ready-line.ts";
+import { renewLate } from "./renewal-steps.ts";
+import { expectText, type Scene } from "./scene.ts";
 
 export interface GoPeers {
   readonly server: string;
   readonly client: string;
+  /** step-ca. */
+  readonly authority: string;
 }
 
 /** @throws AgentError `ERR_USAGE` when the directory does not hold the programs. */
 export function findGoPeers(directory: string): GoPeers {
-  const peers = { server: join(directory, "server-v5"), client: join(directory, "client-v5") };
+  const peers = {
+    server: join(directory, "server-v5"),
+    client: join(directory, "client-v5"),
+    authority: join(directory, "step-ca"),
+  };
   const missing = Object.values(peers).find((path) => !existsSync(path));
   if (missing === undefined) return peers;
   throw usage(`--go-peers: ${missing} is missing; scripts/peers builds it`, "microedge help demo");
@@ -38,7 +45,7 @@ export async function playSteps(scene: Scene, peers: GoPeers | undefined): Promi
     "the certificate, its key and the trust bundle go into the certificate store",
     ...importWords("gateway", config),
   );
-  const listen = await scene.startMicroedge(
+  const { ready: listen } = await scene.startMicroedge(
     "the agent, with mutual TLS 1.3 on a free port of this machine",
     ["run", "--config", config],
     readyLine,
@@ -62,6 +69,7 @@ export async function playSteps(scene: Scene, peers: GoPeers | undefined): Promi
   await replaceCertificate(scene, listen, config);
   await scene.microedge("what the agent says of itself", "status", "--config", config);
   await scene.microedge("is anything wrong?", "doctor", "--config", config);
+  if (peers !== undefined) await renewLate(scene, peers.authority);
 }
 
 function importWords(name: string, config: string): string[] {
@@ -97,12 +105,13 @@ async function startGreeter(scene: Scene, peers: GoPeers): Promise<string> {
     ...["pki", "issue", "go-peer", "--san", LOOPBACK_SANS],
   );
   const flags = ["--until-stdin-ends", ...goTlsFlags()];
-  return scene.start(
+  const { ready } = await scene.start(
     "a real go-micro v5 service",
     ["server-v5", ...flags],
     [peers.server, ...flags],
     (line) => /^READY (\S+)/.exec(line)?.[1],
   );
+  return ready;
 }
 
 async function callBothWays(
@@ -157,15 +166,4 @@ async function writeConfig(scene: Scene, greeter: string | undefined): Promise<s
   const end = await scene.microedge("a configuration", "config", "check", "--config", path);
   if (end.code === 0) scene.note(lines.join("\n"));
   return path;
-}
-
-/** `agent.ready` of a JSON log, and the address in it. */
-function readyLine(line: string): string | undefined {
-  if (!line.startsWith("{")) return undefined;
-  const { event, listen } = JSON.parse(line) as { event?: unknown; listen?: unknown };
-  return event === "agent.ready" && typeof listen === "string" ? listen : undefined;
-}
-
-function expectText(end: ProgramEnd, text: string): void {
-  if (!end.stdout.includes(text)) throw new DemoFailure(`the answer lacks ${text}: ${end.stdout}`);
 }

@@ -6,10 +6,10 @@
  *
  * To be dropped when test/fault/peer-certificate-leak.test.ts says that Node is cured.
  */
-import { X509Certificate } from "node:crypto";
+import type { X509Certificate } from "node:crypto";
 import { duplexPair } from "node:stream";
 import { createSecureContext, TLSSocket } from "node:tls";
-import { certificatePem } from "../identity/x509/certificate-builder.ts";
+import { x509Of } from "../identity/x509/certificate.ts";
 
 /** What the native side of a TLS socket has, as far as it matters here. */
 interface NativeSide {
@@ -52,11 +52,6 @@ export function stopCertificateLeak(specimen?: TLSSocket): boolean {
 export function leafOf(socket: TLSSocket): X509Certificate | undefined {
   const der = (socket.getPeerCertificate(false) as { raw?: Uint8Array } | null)?.raw;
   return der === undefined ? undefined : x509Of(der);
-}
-
-/** Given DER, Node looks for PEM in it first: text within a certificate could name another one. */
-export function x509Of(der: Uint8Array): X509Certificate {
-  return new X509Certificate(certificatePem(der));
 }
 
 /** Connected to nothing. Without authorities: Node's own would be read, which takes long. */

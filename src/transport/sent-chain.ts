@@ -4,8 +4,7 @@
  */
 import type { DetailedPeerCertificate, TLSSocket } from "node:tls";
 import type { TrustBundle } from "../identity/trust-bundle.ts";
-import { type Certificate, readCertificate } from "../identity/x509/certificate.ts";
-import { x509Of } from "./peer-certificate-leak.ts";
+import { type Certificate, parseCertificate } from "../identity/x509/certificate.ts";
 
 /** Certificates that are looked at. */
 const MAX_SENT = 8;
@@ -25,7 +24,7 @@ export function sentChain(socket: TLSSocket, bundle: TrustBundle): Certificate[]
   let at = socket.getPeerCertificate(true) as DetailedPeerCertificate | null | undefined;
   let above = at?.issuerCertificate;
   while (above !== undefined && above !== at && chain.length < MAX_SENT) {
-    const certificate = readCertificate(x509Of(above.raw));
+    const certificate = parseCertificate(above.raw);
     if (!known.has(certificate.summary.fingerprint)) chain.push(certificate);
     at = above;
     above = at.issuerCertificate;

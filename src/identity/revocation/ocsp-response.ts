@@ -2,8 +2,7 @@
  * Reads and verifies an OCSP answer (RFC 6960 section 4.2): signed by the issuer itself or by a responder
  * that the issuer has appointed, and about the certificate that was asked for.
  */
-import { X509Certificate } from "node:crypto";
-import { type Certificate, readCertificate } from "../x509/certificate.ts";
+import { type Certificate, parseCertificate } from "../x509/certificate.ts";
 import { formatOid } from "../x509/der.ts";
 import type { CertificateFacts } from "./certificate-facts.ts";
 import { DerCursor, sameBytes, TAG, trimInteger } from "./der-cursor.ts";
@@ -98,7 +97,7 @@ function certificatesOf(field: DerCursor): Certificate[] {
   while (!list.done && found.length < MAX_CERTIFICATES) {
     const { whole } = list.advance();
     try {
-      found.push(readCertificate(new X509Certificate(whole)));
+      found.push(parseCertificate(whole));
     } catch (error) {
       throw refuse("malformed", "a certificate of the responder can't be read", error);
     }

@@ -6,6 +6,7 @@ import { type KeyObject, X509Certificate } from "node:crypto";
 import { AgentError } from "../../base/errors.ts";
 import type { CertificateSummary } from "../../base/principal.ts";
 import { type AlternativeNames, NO_NAMES, parseAlternativeNames } from "./alternative-names.ts";
+import { certificatePem } from "./certificate-builder.ts";
 import { parseCertificateTime } from "./certificate-time.ts";
 import { DER_TAG, type DerElement, formatOid, readElements, readOne } from "./der.ts";
 import { commonNames, formatName, parseName } from "./name.ts";
@@ -82,14 +83,22 @@ export function readCertificate(x509: X509Certificate): Certificate {
 }
 
 /**
- * Reads one certificate from PEM or DER.
+ * Node's reading of a DER certificate. Given DER, it looks for PEM in it first: text within a certificate
+ * could name another one. So it gets PEM.
+ */
+export function x509Of(der: Uint8Array): X509Certificate {
+  return new X509Certificate(certificatePem(der));
+}
+
+/**
+ * Reads one certificate from PEM (a string) or DER (bytes).
  *
  * @throws AgentError `ERR_CERT_INVALID` if it is none.
  */
 export function parseCertificate(bytes: string | Uint8Array): Certificate {
   let x509: X509Certificate;
   try {
-    x509 = new X509Certificate(bytes);
+    x509 = typeof bytes === "string" ? new X509Certificate(bytes) : x509Of(bytes);
   } catch (cause) {
     throw new AgentError("ERR_CERT_INVALID", "this is not a certificate that can be read", {
       cause,

@@ -97,7 +97,7 @@ export async function makeRenewingSite(ca: StepCa): Promise<RenewingSite> {
       return leftIn(copy);
     },
     async settled() {
-      const agent = await start();
+      await using agent = await start();
       const { entries } = await json(agent, "queue", "list");
       for (const { id, state } of entries as Record<string, unknown>[]) {
         if (state !== "done") await agent.event("queue.intent.done", (line) => line["id"] === id);
@@ -124,7 +124,9 @@ export async function makeRenewingSite(ca: StepCa): Promise<RenewingSite> {
       const { keys } = await json(agent, "key", "list");
       const names = (keys as { readonly name: string }[]).map(({ name }) => name).sort();
       const wishes = queue.map((each) => `${each["id"]} ${each["state"]}`);
-      return `generation ${generation} ${state}; keys: ${names}; queue: ${wishes}`;
+      // A number whose generation was begun and not finished is not used again.
+      const which = generation === 1 ? "the first certificate" : "a renewed certificate";
+      return `${which} ${state}; keys: ${names}; queue: ${wishes}`;
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

@@ -49,7 +49,7 @@ suite("the built agent killed at every call that touches its state while it rene
           const where = `${left.step ?? "no wish"}${left.held ? ", held" : ""}: ${issued}`;
           seen.set(where, (seen.get(where) ?? 0) + 1);
           assert.ok(issued >= least && issued <= most, `${where} certificates were issued`);
-          const renewed = found.startsWith("generation 2 ");
+          const renewed = found.startsWith("a renewed certificate ");
           assert.equal(renewed, left.step !== undefined, `a wish on flash is kept: ${found}`);
           return found;
         },

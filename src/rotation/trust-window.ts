@@ -6,6 +6,7 @@
 import { AgentError, errorText } from "../base/errors.ts";
 import { MAX_TIMER_MS, type Timer } from "../host/clock.ts";
 import { formatMoment } from "../identity/span-words.ts";
+import type { TimeView } from "../identity/time/time-view.ts";
 import type { OverlapStatus, RotatorOptions } from "./rotation-ports.ts";
 import {
   formatOverlap,
@@ -24,6 +25,12 @@ type Ports = Pick<RotatorOptions, "store" | "time" | "clock" | "log">;
 
 /** No window is longer; an authority that must go within none of these years is not leaving. */
 const MAX_OVERLAP_MS = 366 * 86_400_000;
+/** Both clocks, read at once. */
+interface Readings {
+  readonly view: TimeView;
+  readonly monotonicMs: number;
+}
+
 export class TrustWindow implements Disposable {
   readonly #ports: Ports;
   /** Puts the remaining bundle in force, asked for when its turn has come. */
@@ -117,15 +124,15 @@ export class TrustWindow implements Disposable {
     this.#timer?.cancel();
   }
 
-  #schedule(): void {
+  /** @param readings Those by which it was found not to be over: later ones may lie past the end. */
+  #schedule({ view, monotonicMs }: Readings = this.#readings()): void {
     this.#timer?.cancel();
     if (this.#closed || this.#overlap === undefined) return;
-    const { clock, time } = this.#ports;
-    const monotonicMs = clock.monotonicMs();
-    this.#anchor = watch(this.#anchor, time(), monotonicMs);
+    const { clock } = this.#ports;
+    this.#anchor = watch(this.#anchor, view, monotonicMs);
     const { until, lengthMs } = this.#overlap;
     // By the clock, or, where nobody vouches for it, by how long this process has watched.
-    const ahead = [until - time().nowMs, this.#anchor.watchedSinceMs + lengthMs - monotonicMs];
+    const ahead = [until - view.nowMs, this.#anchor.watchedSinceMs + lengthMs - monotonicMs];
     // Past both something held it up: an identity that needs the old authorities, or the disk.
     const delayMs = Math.min(MAX_TIMER_MS, ...ahead.filter((leftMs) => leftMs > 0));
     this.#timer = clock.setTimer(delayMs, () => {
@@ -135,11 +142,11 @@ export class TrustWindow implements Disposable {
 
   /** Never rejects: what fails is said, and tried again. */
   async #look(): Promise<void> {
-    const { time, clock, log } = this.#ports;
+    const { log } = this.#ports;
     const overlap = this.#overlap;
     if (overlap === undefined || this.#closed) return;
-    const monotonicMs = clock.monotonicMs();
-    const view = time();
+    const readings = this.#readings();
+    const { view, monotonicMs } = readings;
     this.#anchor = watch(this.#anchor, view, monotonicMs);
     try {
       if (this.#left(overlap) === undefined) {
@@ -159,7 +166,12 @@ export class TrustWindow implements Disposable {
       if (!this.#stuck) log.emit("trust.overlap.stuck", { reason: errorText(error) });
       this.#stuck = true;
     }
-    this.#schedule();
+    this.#schedule(readings);
+  }
+
+  #readings(): Readings {
+    const { time, clock } = this.#ports;
+    return { view: time(), monotonicMs: clock.monotonicMs() };
   }
 
   /** What remains to be trusted; `undefined` when this window has nothing to say any more. */

@@ -2,7 +2,7 @@
  * The certificate store of a device whose agent does not run, opened by a command.
  */
 import { AgentError } from "../base/errors.ts";
-import type { Logger } from "../base/log.ts";
+import { SILENT } from "../base/log.ts";
 import type { Destruction, SealingKeySource } from "../identity/keys/sealing-key.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
 import type { TrustedTime } from "../identity/time/trusted-time.ts";
@@ -28,13 +28,6 @@ import { openRevocation } from "./revocation.ts";
 import { openIdleIntents, openIdleQueue } from "./rotation-queue.ts";
 import { sealingKeyOf } from "./sealing.ts";
 import { openStoreIdentity, type StoreIdentity } from "./store-identity.ts";
-
-/** Nothing is logged: what went wrong is thrown, and what was done is the command's answer. */
-const SILENT: Logger = {
-  emit: () => undefined,
-  enabled: () => false,
-  with: () => SILENT,
-};
 
 /** The key comes with it: those of the store are destroyed. */
 export type ReplacementFiles = Pick<ImportRequest, "certificatesPem" | "keyPem" | "trustPem">;

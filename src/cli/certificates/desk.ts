@@ -40,14 +40,42 @@ export async function openDesk(terminal: Terminal, configFile: string | undefine
 }
 
 /** As {@link openDesk}, of a configuration that was read. */
-export async function openDeskOf(terminal: Terminal, { config }: LoadedConfig): Promise<Desk> {
+export async function openDeskOf(terminal: Terminal, loaded: LoadedConfig): Promise<Desk> {
+  const { answerer, ...rest } = await openAnswerer(terminal, loaded, {
+    running: (agent) => agent.certificates,
+    idle: (store) => store.certificates(),
+  });
+  return { certificates: answerer, ...rest };
+}
+
+/** Either way to an answer about the device. */
+export interface AnswererParts<T> {
+  /** Of the running agent. */
+  running(agent: AdminClient): T;
+  /** Of the store, while no agent runs. */
+  idle(store: IdleStore): Promise<T>;
+}
+
+export interface OpenAnswerer<T> extends AsyncDisposable {
+  readonly answerer: T;
+  /** Whether it is an agent's. */
+  readonly running: boolean;
+}
+
+/**
+ * The running agent's part, else that of the store, which stays open until it is disposed.
+ *
+ * @throws AgentError `ERR_STORE_NONE` without a store and without an agent; `ERR_STORE_LOCKED` when an
+ *   agent holds the store that can't be asked; what `idle` throws.
+ */
+export async function openAnswerer<T>(
+  terminal: Terminal,
+  { config }: LoadedConfig,
+  parts: AnswererParts<T>,
+): Promise<OpenAnswerer<T>> {
   const agent = new AdminClient(config.controlSocketPath, config.file);
   if (await answers(agent)) {
-    return {
-      certificates: agent.certificates,
-      running: true,
-      async [Symbol.asyncDispose]() {},
-    };
+    return { answerer: parts.running(agent), running: true, async [Symbol.asyncDispose]() {} };
   }
   if (config.store.dir === undefined) {
     throw new AgentError(
@@ -58,13 +86,9 @@ export async function openDeskOf(terminal: Terminal, { config }: LoadedConfig): 
   const { openIdleStore } = await import("../../agent/idle-store.ts");
   await using opening = new AsyncDisposableStack();
   const store = opening.use(await openIdleStore(config, await machinePorts(terminal)));
-  const certificates = await store.certificates();
+  const answerer = await parts.idle(store);
   const open = opening.move();
-  return {
-    certificates,
-    running: false,
-    [Symbol.asyncDispose]: () => open.disposeAsync(),
-  };
+  return { answerer, running: false, [Symbol.asyncDispose]: () => open.disposeAsync() };
 }
 
 /** Whether the agent runs. @throws AgentError when one is there that may not be asked, or is another's. */

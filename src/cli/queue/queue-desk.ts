@@ -1,12 +1,9 @@
 /**
  * Who answers questions about the rotation queue: the running agent, else the queue itself.
  */
-import { AgentError } from "../../base/errors.ts";
-import { AdminClient } from "../../sidecar/admin-client.ts";
 import type { QueueOperations } from "../../sidecar/queue-operations.ts";
-import { answers } from "../certificates/desk.ts";
+import { openAnswerer } from "../certificates/desk.ts";
 import { loadConfiguration } from "../configuration.ts";
-import { machinePorts } from "../machine-ports.ts";
 import type { Terminal } from "../terminal.ts";
 
 export interface QueueDesk extends AsyncDisposable {
@@ -23,19 +20,10 @@ export async function openQueueDesk(
   terminal: Terminal,
   configFile: string | undefined,
 ): Promise<QueueDesk> {
-  const { config } = await loadConfiguration(terminal, configFile);
-  const agent = new AdminClient(config.controlSocketPath, config.file);
-  if (await answers(agent)) {
-    return { queue: agent.queue, running: true, async [Symbol.asyncDispose]() {} };
-  }
-  if (config.store.dir === undefined) {
-    const words = "no agent is running, and the configuration has no certificate store";
-    throw new AgentError("ERR_STORE_NONE", words);
-  }
-  const { openIdleStore } = await import("../../agent/idle-store.ts");
-  await using opening = new AsyncDisposableStack();
-  const store = opening.use(await openIdleStore(config, await machinePorts(terminal)));
-  const queue = await store.queue();
-  const open = opening.move();
-  return { queue, running: false, [Symbol.asyncDispose]: () => open.disposeAsync() };
+  const loaded = await loadConfiguration(terminal, configFile);
+  const { answerer, ...rest } = await openAnswerer(terminal, loaded, {
+    running: (agent) => agent.queue,
+    idle: (store) => store.queue(),
+  });
+  return { queue: answerer, ...rest };
 }

@@ -1,17 +1,15 @@
 /**
- * The composition root: builds every part, in the order of the floors, starts all of them or none, and
- * stops them in reverse.
+ * An agent while it runs: starts the parts that start-agent.ts has built, all of them or none, and stops
+ * them in reverse.
  *
- *     certificate files -> registry, dialer, client -> endpoints and handler modules
- *     -> control socket -> watchdog -> RPC server -> listener
+ *     control socket -> watchdog -> RPC server -> listener -> renewal -> the queue's worker
  *
  * Stopping: the listener takes no more, open calls finish within `rpc.drain_timeout_ms`, and the control
  * socket answers until they have.
  */
 import { AgentError } from "../base/errors.ts";
-import type { CrlInForce } from "../identity/revocation/crl-shelf.ts";
 import type { ExpiryWatch } from "../identity/time/expiry-watch.ts";
-import type { TimeView } from "../identity/time/time-view.ts";
+import type { IntentHandlers } from "../queue/handlers.ts";
 import { formatAddress } from "../registry/address.ts";
 import type { LoadedModule } from "../services/handler-modules.ts";
 import { AdminApi } from "../sidecar/admin-api.ts";
@@ -20,24 +18,19 @@ import type { AgentState, ReloadView, StatusView } from "../sidecar/admin-operat
 import { assertBundles } from "./access-bundles.ts";
 import type { AgentPorts } from "./agent-ports.ts";
 import type { LoadedConfig } from "./config.ts";
-import { clockView, type DeviceTime, openDeviceTime } from "./device-time.ts";
-import { watchExpiry } from "./expiry.ts";
-import { buildInbound, type Inbound } from "./inbound.ts";
+import { clockView, type DeviceTime } from "./device-time.ts";
+import type { Inbound } from "./inbound.ts";
 import { NO_RENEWAL } from "./no-renewal.ts";
 import { NoStore } from "./no-store.ts";
-import { type Late, nameOf, openIdentity } from "./open-identity.ts";
-import { openStore } from "./open-store.ts";
 import { Operations } from "./operations.ts";
-import { buildOutbound, type Outbound, staticRegistry } from "./outbound.ts";
+import { type Outbound, staticRegistry } from "./outbound.ts";
 import type { OwnIdentity } from "./own-identity.ts";
 import { Reloader } from "./reloader.ts";
-import { openRenewal, type Renewal } from "./renewal.ts";
-import { openRevocation, type Revocation } from "./revocation.ts";
-import { NO_QUEUE, openRotationQueue, type RotationQueue } from "./rotation-queue.ts";
+import type { Renewal } from "./renewal.ts";
+import type { Revocation } from "./revocation.ts";
+import { NO_QUEUE, type RotationQueue } from "./rotation-queue.ts";
 import * as status from "./status.ts";
-import { StoreIdentity } from "./store-identity.ts";
 import { TimeAnswers } from "./time-answers.ts";
-import { claimByCrls } from "./time-evidence.ts";
 import { Watchdog } from "./watchdog.ts";
 
 /** Of a long trust bundle only what ends first is shown. */
@@ -45,82 +38,8 @@ const MAX_EXPIRY = 16;
 /** How often a listener that waits for its address is looked at. */
 const READY_POLL_MS = 250;
 
-/**
- * Builds and starts an agent. When this resolves it serves, or waits for an address that is not there
- * yet; `agent.ready` is logged when it serves.
- *
- * @param signal Ends the start; everything that had started is stopped again.
- * @throws AgentError of the part that failed; nothing is left running.
- */
-export async function startAgent(
-  loaded: LoadedConfig,
-  ports: AgentPorts,
-  signal: AbortSignal,
-): Promise<Agent> {
-  announce(loaded, ports);
-  await using running = new AsyncDisposableStack();
-  const { config } = loaded;
-  const { log } = ports.log;
-  const device: Late = {};
-  const store = await openStore(config, ports, log);
-  if (store !== undefined) running.use(store);
-  const name = (): string | undefined => nameOf(device.identity);
-  const time = running.use(
-    await openDeviceTime({ ports, log, store, config: config.time, device: name }),
-  );
-  const view = (): TimeView => time.trusted.view();
-  const identity = await openIdentity({ config, ports, store, time: time.trusted, device }, signal);
-  if (identity !== undefined) running.use(identity);
-  device.identity = identity;
-  const queue =
-    store === undefined
-      ? undefined
-      : running.use(
-          await openRotationQueue({ store, ports, log, device: name(), jumps: time.jumps }),
-        );
-  const renewal =
-    store === undefined || queue === undefined || !(identity instanceof StoreIdentity)
-      ? undefined
-      : running.use(
-          await openRenewal({ config, ports, store, identity, time, queue: queue.queue, log }),
-        );
-  const proves = (crls: readonly CrlInForce[]): void =>
-    claimByCrls(time.trusted, identity?.source, crls);
-  const revocation = openRevocation(config, ports, identity?.source, view, proves);
-  if (revocation !== undefined) running.use(revocation);
-  device.revocation = revocation;
-  const judging = { revocation: revocation?.peers, time: time.trusted };
-  const outbound = buildOutbound(config, ports, identity?.source, judging, queue?.budget);
-  running.use(outbound);
-  const inbound = buildInbound(config, ports, identity?.source, judging);
-  device.listener = inbound.listener;
-  const modules = await inbound.loadHandlers(outbound.client, signal);
-  inbound.access.announce();
-  inbound.limits.announce();
-  running.use(inbound.access);
-  running.use(inbound.memory);
-  await revocation?.start();
-  const expiry =
-    identity === undefined
-      ? undefined
-      : running.use(watchExpiry({ source: identity.source, time, clock: ports.clock, log }));
-  signal.throwIfAborted();
-  const agent = new Agent(loaded, ports, {
-    identity,
-    time,
-    expiry,
-    revocation,
-    outbound,
-    inbound,
-    modules,
-    queue,
-    renewal,
-  });
-  await agent.start(running, signal);
-  return agent;
-}
-
-interface Rooms {
+/** What an agent is built from (start-agent.ts). */
+export interface Rooms {
   readonly identity: OwnIdentity | undefined;
   readonly time: DeviceTime;
   readonly expiry: ExpiryWatch | undefined;
@@ -130,6 +49,8 @@ interface Rooms {
   readonly modules: readonly LoadedModule[];
   readonly queue: RotationQueue | undefined;
   readonly renewal: Renewal | undefined;
+  /** What works the queue off. */
+  readonly handlers: IntentHandlers;
 }
 
 export class Agent implements AsyncDisposable {
@@ -146,7 +67,7 @@ export class Agent implements AsyncDisposable {
   #running: AsyncDisposableStack | undefined;
   #stopped: Promise<void> | undefined;
 
-  /** Use {@link startAgent}. */
+  /** Use `startAgent` (start-agent.ts). */
   constructor(loaded: LoadedConfig, ports: AgentPorts, rooms: Rooms) {
     this.#ports = ports;
     this.#rooms = rooms;
@@ -186,7 +107,7 @@ export class Agent implements AsyncDisposable {
     return status.agentState(this.#phase, this.#rooms.inbound.listener.state);
   }
 
-  /** Starts what serves and takes over what runs already. Use {@link startAgent}. */
+  /** Starts what serves and takes over what runs already. Use `startAgent`. */
   async start(building: AsyncDisposableStack, signal: AbortSignal): Promise<void> {
     const { clock, log, notifier, random } = this.#ports;
     const { inbound } = this.#rooms;
@@ -210,10 +131,10 @@ export class Agent implements AsyncDisposable {
     building.use(inbound.listener);
     inbound.memory.start();
     await this.#rooms.renewal?.start(signal);
-    const { queue, renewal } = this.#rooms;
+    const { queue, renewal, handlers } = this.#rooms;
     // Before the control socket ends, which waits for its answers; after the worker, for those are better.
     building.defer(() => renewal?.endWaits());
-    if (queue !== undefined) building.use(queue.start(renewal?.handlers ?? {}));
+    if (queue !== undefined) building.use(queue.start(handlers));
     signal.throwIfAborted();
     this.#running = building.move();
     this.#phase = "running";
@@ -365,16 +286,6 @@ export class Agent implements AsyncDisposable {
     const { listener } = this.#rooms.inbound;
     if (listener.state.kind === "waiting") return `waiting: ${listener.state.reason}`;
     return `serving on ${this.listen ?? "nothing"}`;
-  }
-}
-
-function announce({ config, warnings }: LoadedConfig, { log, version }: AgentPorts): void {
-  log.log.emit("agent.starting", { version, config: config.file });
-  for (const { key, message } of warnings) log.log.emit("config.warning", { key, reason: message });
-  // what concerns inbound peers the listener says itself
-  if (config.verification.inbound === "insecure") return;
-  for (const { key, message } of config.verification.insecurities) {
-    log.log.emit("agent.insecure", { key, reason: message });
   }
 }
 

@@ -3,9 +3,10 @@
  */
 import { Buffer } from "node:buffer";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Agent, startAgent } from "#src/agent/agent.ts";
+import type { Agent } from "#src/agent/agent.ts";
 import type { AgentPorts, StatePorts } from "#src/agent/agent-ports.ts";
 import { loadConfig } from "#src/agent/config.ts";
+import { startAgent } from "#src/agent/start-agent.ts";
 import { systemClock } from "#src/host/clock.ts";
 import { systemDirectoryLock } from "#src/host/directory-lock.ts";
 import { systemFiles } from "#src/host/files.ts";

@@ -29,7 +29,7 @@ export const runCommand = command({
     // A signal that came while the agent started is answered by its start: it has just read all.
     terminal.onSignal("SIGHUP", () => void reload(running.agent));
     try {
-      const { startAgent } = await import("../../agent/agent.ts");
+      const { startAgent } = await import("../../agent/start-agent.ts");
       const ports = await portsOf(terminal, log, configFile);
       running.agent = await startAgent(loaded, ports, stop.signal);
     } catch (thrown) {

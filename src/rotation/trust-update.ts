@@ -23,7 +23,7 @@
  */
 import { createHash, verify } from "node:crypto";
 import { AgentError } from "../base/errors.ts";
-import type { FleetKey } from "../identity/time/time-statement.ts";
+import type { FleetKey, FleetSigner } from "../identity/time/time-statement.ts";
 import { parseTrustBundle } from "../identity/trust-bundle.ts";
 
 export const ANY = "any";
@@ -74,6 +74,10 @@ export function trustUpdateBytes(update: TrustUpdate): Uint8Array {
     ...[`not-before:${notBefore}`, `not-after:${notAfter}`],
   ];
   return new TextEncoder().encode(`${lines.join("\n")}\n`);
+}
+
+export function signTrustUpdate(update: TrustUpdate, signer: FleetSigner): SignedTrustUpdate {
+  return { ...update, key: signer.key.id, signature: signer.sign(trustUpdateBytes(update)) };
 }
 
 /** An update as it travels: one line. */

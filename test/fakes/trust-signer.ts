@@ -1,27 +1,25 @@
-/** Signs trust updates, as the fleet's offline key does. */
-import { createPrivateKey, sign } from "node:crypto";
-import { type FleetKey, parseFleetKey } from "#src/identity/time/time-statement.ts";
+/** Signs trust updates, as the fleet's offline key does; also such as no honest fleet would. */
+import type { FleetSigningKey } from "#src/identity/fleet-signing-key.ts";
+import type { FleetKey } from "#src/identity/time/time-statement.ts";
 import {
   ANY,
   bundleDigest,
   formatTrustUpdate,
+  signTrustUpdate,
   type TrustUpdate,
-  trustUpdateBytes,
 } from "#src/rotation/trust-update.ts";
+import { fleetKey } from "./fleet-key.ts";
 
 export class TrustSigner {
   readonly key: FleetKey;
   /** As it stands in the configuration. */
   readonly text: string;
-  readonly #der: Buffer;
+  readonly #signer: FleetSigningKey;
 
   constructor(seed = 9) {
-    // PKCS #8 of an Ed25519 key (RFC 8410 section 7): a fixed head, then the 32 bytes.
-    const head = Buffer.from("302e020100300506032b657004220420", "hex");
-    this.#der = Buffer.concat([head, Buffer.alloc(32, seed)]);
-    const { x = "" } = this.#private().export({ format: "jwk" });
-    this.text = `ed25519:${Buffer.from(x, "base64url").toString("base64")}`;
-    this.key = parseFleetKey(this.text);
+    this.#signer = fleetKey(seed);
+    this.key = this.#signer.key;
+    this.text = this.#signer.text;
   }
 
   /** One line; `signed` differs from what travels only when a test cheats. */
@@ -33,9 +31,10 @@ export class TrustSigner {
       ...{ device: ANY, epoch: ANY, previous: ANY },
       ...{ notBefore: 0, notAfter: Date.UTC(2040, 0, 1), ...changes },
     };
-    const bytes = trustUpdateBytes({ ...update, ...signed });
-    const signature = new Uint8Array(sign(null, bytes, this.#private()));
-    return formatTrustUpdate({ ...update, key: this.key.id, signature });
+    return formatTrustUpdate({
+      ...signTrustUpdate({ ...update, ...signed }, this.#signer),
+      ...update,
+    });
   }
 
   /** Updates that follow each other, from the first bundle on: `bundles[0]` is what devices begin with. */
@@ -46,9 +45,5 @@ export class TrustSigner {
         previous: bundleDigest(bundles[index] ?? ""),
       }),
     );
-  }
-
-  #private() {
-    return createPrivateKey({ key: this.#der, format: "der", type: "pkcs8" });
   }
 }

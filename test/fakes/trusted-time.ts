@@ -1,13 +1,13 @@
 /** Trusted time over a fake clock, with a store of notes in memory and a fleet that signs. */
-import { createHash, createPrivateKey, type KeyObject, sign } from "node:crypto";
+import { createHash } from "node:crypto";
+import type { FleetSigningKey } from "#src/identity/fleet-signing-key.ts";
 import { JumpWatch } from "#src/identity/time/jump-watch.ts";
 import type { TimeChallenge } from "#src/identity/time/time-challenge.ts";
 import type { TimeClaim } from "#src/identity/time/time-claim.ts";
 import {
   type FleetKey,
   formatStatement,
-  parseFleetKey,
-  statementBytes,
+  signStatement,
   type TimeStatement,
 } from "#src/identity/time/time-statement.ts";
 import {
@@ -18,36 +18,28 @@ import {
 } from "#src/identity/time/trusted-time.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FakeRandom } from "./fake-random.ts";
+import { fleetKey } from "./fleet-key.ts";
 import { RecordingLog } from "./recording-log.ts";
 
 export const EPOCH = "0123456789abcdef0123456789abcdef";
 export const DEVICE = "spiffe://fleet.test/device/roof-7";
 
-/** A fleet key from a seed byte; its private part signs, its public part is configured. */
+/** A fleet that signs; the public part of its key is configured. */
 export class Fleet {
   readonly key: FleetKey;
   /** As it stands in the configuration. */
   readonly text: string;
-  readonly #privateKey: KeyObject;
+  readonly #signer: FleetSigningKey;
 
   constructor(seed = 7) {
-    // PKCS #8 of an Ed25519 key (RFC 8410 section 7): a fixed head, then the 32 bytes.
-    const head = Buffer.from("302e020100300506032b657004220420", "hex");
-    const der = Buffer.concat([head, Buffer.alloc(32, seed)]);
-    this.#privateKey = createPrivateKey({ key: der, format: "der", type: "pkcs8" });
-    const { x = "" } = this.#privateKey.export({ format: "jwk" });
-    this.text = `ed25519:${Buffer.from(x, "base64url").toString("base64")}`;
-    this.key = parseFleetKey(this.text);
+    this.#signer = fleetKey(seed);
+    this.key = this.#signer.key;
+    this.text = this.#signer.text;
   }
 
   /** A statement as it travels; `signed` differs from it only when a test cheats. */
   sign(statement: TimeStatement, signed: TimeStatement = statement): string {
-    const signature = sign(null, statementBytes(signed), this.#privateKey);
-    return formatStatement({
-      ...statement,
-      key: this.key.id,
-      signature: new Uint8Array(signature),
-    });
+    return formatStatement({ ...signStatement(signed, this.#signer), ...statement });
   }
 
   answer({ device, epoch, nonce }: TimeChallenge, time: number): string {

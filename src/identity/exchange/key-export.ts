@@ -118,24 +118,54 @@ export async function exportPkcs12(options: KeyExport): Promise<Uint8Array> {
   );
 }
 
-/** EncryptedPrivateKeyInfo (RFC 5958 section 3). */
 async function encryptKey(options: KeyExport, derivation: ExportDerivation): Promise<Buffer> {
   const { key, passphrase, random } = options;
-  checkPassphrase(passphrase);
-  if ([...passphrase].length < MIN_PASSPHRASE_CHARACTERS) {
-    throw new AgentError(
-      "ERR_KEY_PASSPHRASE",
-      `the passphrase for an export must have ${MIN_PASSPHRASE_CHARACTERS} characters at least`,
-      { fields: { fix: "choose a longer one: whoever gets the file can try without end" } },
-    );
-  }
-  const encryption = await encryptionWithPassword(passphrase, derivation, random);
+  checkNewPassphrase(passphrase);
   const pkcs8 = key.exportPkcs8();
   try {
-    return sequence(encryption.algorithm, octetString(encryption.encrypt(pkcs8)));
+    return await encryptPkcs8(pkcs8, { passphrase, random, derivation });
   } finally {
     pkcs8.fill(0);
   }
+}
+
+/**
+ * A private key under a passphrase, PEM, by scrypt.
+ *
+ * @param pkcs8 DER; the caller wipes it.
+ * @throws AgentError `ERR_KEY_PASSPHRASE` for a passphrase that is too short or too long.
+ */
+export async function encryptedKeyPem(
+  pkcs8: Uint8Array,
+  passphrase: string,
+  random: Random,
+): Promise<string> {
+  checkNewPassphrase(passphrase);
+  const encrypted = await encryptPkcs8(pkcs8, { passphrase, random, derivation: SCRYPT });
+  return pemOf("ENCRYPTED PRIVATE KEY", encrypted);
+}
+
+/** EncryptedPrivateKeyInfo (RFC 5958 section 3). */
+async function encryptPkcs8(
+  pkcs8: Uint8Array,
+  how: {
+    readonly passphrase: string;
+    readonly random: Random;
+    readonly derivation: ExportDerivation;
+  },
+): Promise<Buffer> {
+  const encryption = await encryptionWithPassword(how.passphrase, how.derivation, how.random);
+  return sequence(encryption.algorithm, octetString(encryption.encrypt(pkcs8)));
+}
+
+function checkNewPassphrase(passphrase: string): void {
+  checkPassphrase(passphrase);
+  if ([...passphrase].length >= MIN_PASSPHRASE_CHARACTERS) return;
+  throw new AgentError(
+    "ERR_KEY_PASSPHRASE",
+    `the passphrase for a key file must have ${MIN_PASSPHRASE_CHARACTERS} characters at least`,
+    { fields: { fix: "choose a longer one: whoever gets the file can try without end" } },
+  );
 }
 
 function breathing({ breathe }: KeyExport): { breathe?: () => Promise<void> } {

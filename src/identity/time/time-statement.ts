@@ -35,6 +35,13 @@ export interface SignedStatement extends TimeStatement {
   readonly signature: Uint8Array;
 }
 
+/** Who signs for the fleet; `FleetSigningKey` is one. */
+export interface FleetSigner {
+  readonly key: FleetKey;
+  /** Ed25519, 64 bytes. */
+  sign(bytes: Uint8Array): Uint8Array;
+}
+
 export interface FleetKey {
   /** The first 16 hexadecimal digits of the SHA-256 of the 32 bytes of the key. */
   readonly id: string;
@@ -93,6 +100,12 @@ export function formatStatement(statement: SignedStatement): string {
   const { device, epoch, nonce, time, key, signature } = statement;
   const text = Buffer.from(signature).toString("base64");
   return JSON.stringify({ v: 1, device, epoch, nonce, time, key, signature: text });
+}
+
+export function signStatement(statement: TimeStatement, signer: FleetSigner): SignedStatement {
+  const { device, epoch, nonce, time } = statement;
+  const signature = signer.sign(statementBytes(statement));
+  return { device, epoch, nonce, time, key: signer.key.id, signature };
 }
 
 /** Whether one of `keys` signed it; `unknown-key` when it names none of them. */

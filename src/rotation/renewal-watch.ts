@@ -61,7 +61,7 @@ export class RenewalWatch implements Part {
     signal.throwIfAborted();
     const { source } = this.#options;
     await this.#readPlan();
-    await this.#clearKeys();
+    await this.#clear();
     await this.#follow(undefined);
     this.#unsubscribe = source.subscribe(() => {
       const since = this.#options.time.dueMs();
@@ -154,9 +154,9 @@ export class RenewalWatch implements Part {
     void this.#deadline.look();
   }
 
-  /** Removes the keys of renewals that are over; the watch does so by itself. */
+  /** Removes the keys and the answer of renewals that are over; the watch does so by itself. */
   clear(): Promise<void> {
-    return this.#clearKeys();
+    return this.#clear();
   }
 
   /** Resolves when no plan is being written; for tests and orderly ends. */
@@ -270,18 +270,15 @@ export class RenewalWatch implements Part {
   }
 
   #clearSoon(): void {
-    this.#following = this.#following.then(() => this.#clearKeys());
+    this.#following = this.#following.then(() => this.#clear());
   }
 
-  /** Removes the keys of renewals that are over. One that stays costs space, and the next start tries again. */
-  async #clearKeys(): Promise<void> {
-    const { store, queue, log } = this.#options;
-    const wanted = new Set(
-      queue
-        .list()
-        .filter((each) => !hasEnded(each))
-        .map(keyName),
-    );
+  /** What stays of renewals that are over costs space, and the next start tries again. */
+  async #clear(): Promise<void> {
+    const { store, queue, log, work } = this.#options;
+    const open = queue.list().filter((each) => !hasEnded(each));
+    await work.clearAnswer(new Set(open.map(({ id }) => id)));
+    const wanted = new Set(open.map(keyName));
     for (const name of store.pendingKeys().keys()) {
       if (!name.startsWith(KEY_PREFIX) || wanted.has(name)) continue;
       try {

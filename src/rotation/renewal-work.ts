@@ -6,11 +6,14 @@
  * |---|---|---|
  * | `make-key` | the intent; perhaps the key | takes the key that is there, else makes one |
  * | `request` | the key, under a name with the intent's id | asks again with the same key |
- * | `install` | the same; perhaps the generation, staged or in force | in force: done; staged: the rotator went on with it at the start; neither: asks again with the same key |
+ * | `install` | the same, and the answer; perhaps the generation, staged or in force | in force: done; staged: the rotator went on with it at the start; neither: installs the answer |
  *
  * The key stays until the intent has ended: only by it a restart knows that its certificate is in force.
- * So an answer that is lost loses no key, and an authority that can tell (same old certificate, same new
- * key) gives the same certificate again. A key whose generation peers refused is not used again.
+ * So an answer that is lost on the way loses no key, and an authority that can tell (same old certificate,
+ * same new key) gives the same certificate again. One that has come is kept before anything else is done
+ * with it (`RenewalAnswers`), and so is asked for once. A key whose generation peers refused is not used
+ * again. An answer that is refused here is tried once more by the next attempt, as what was wrong may have
+ * been ours, before the authority is asked again.
  *
  * After expiry an authority may renew the old key only: then that comes first, and is put in force, and the
  * new key follows in the same attempt.
@@ -24,7 +27,9 @@ import { parseTrustBundle } from "../identity/trust-bundle.ts";
 import { type Certificate, parseCertificate } from "../identity/x509/certificate.ts";
 import type { FailureTraits, IntentSteps } from "../queue/handlers.ts";
 import { type Intent, objectNamed } from "../queue/intent.ts";
+import { CandidateRefused } from "./candidate-refused.ts";
 import { issuedTimeClaim } from "./issued-time.ts";
+import { RenewalAnswers } from "./renewal-answer.ts";
 import { faultOf, isCutOff, needsOperator, retryAfterOf } from "./renewal-fault.ts";
 import { leastWaitMs } from "./renewal-policy.ts";
 import type { RenewalFault, RenewalPorts } from "./renewal-ports.ts";
@@ -56,6 +61,7 @@ export interface RenewalOutages {
 export class RenewalWork {
   readonly #ports: RenewalPorts;
   readonly #outages: RenewalOutages;
+  readonly #answers: RenewalAnswers;
   lastAttempt: number | undefined;
   lastError: RenewalFault | undefined;
   remarks: readonly string[] = [];
@@ -63,6 +69,13 @@ export class RenewalWork {
   constructor(ports: RenewalPorts, outages: RenewalOutages) {
     this.#ports = ports;
     this.#outages = outages;
+    const { store, time, log } = ports;
+    this.#answers = new RenewalAnswers({ store, log, nowMs: () => time.view().nowMs });
+  }
+
+  /** Forgets the answer in hand unless it belongs to one of these intents. Never rejects. */
+  clearAnswer(wanted: ReadonlySet<string>): Promise<void> {
+    return this.#answers.clear(wanted);
   }
 
   /**
@@ -114,17 +127,21 @@ export class RenewalWork {
       await store.keepKey(name, reference);
     }
     const key = await keys.open(reference);
+    const resumed = await this.#resumeAnswer(intent, key, steps);
+    if (resumed !== undefined) return resumed;
+    // Or the one to the bridge, below.
+    await this.#resumeAnswer(intent, this.#inForce().key, undefined);
     if (intent.step !== "request") await steps.advance("request", objectNamed("key", name));
     let issued: Issued;
     try {
-      issued = await this.#askForNew(key, signal);
+      issued = await this.#askForNew(intent, key, signal);
     } catch (error) {
       if (!(error instanceof IssuerError) || error.reason !== "expired") throw error;
       const { number } = this.#inForce().generation;
-      const bridge = await this.#ask((limit) => this.#renewOwn(limit), signal);
+      const bridge = await this.#askForOwn(intent, signal);
       await this.#install(this.#inForce().key, bridge);
       this.#ports.log.emit("renewal.bridged", { intent: intent.id, generation: number });
-      issued = await this.#askForNew(key, signal);
+      issued = await this.#askForNew(intent, key, signal);
     }
     await steps.advance("install");
     return this.#install(key, issued);
@@ -133,29 +150,72 @@ export class RenewalWork {
   async #renew(intent: Intent, steps: IntentSteps, signal: AbortSignal): Promise<Renewed> {
     const done = this.#alreadyInForce(intent);
     if (done !== undefined) return done;
+    const resumed = await this.#resumeAnswer(intent, this.#inForce().key, steps);
+    if (resumed !== undefined) return resumed;
     if (intent.step !== "request") await steps.advance("request");
-    const issued = await this.#ask((limit) => this.#renewOwn(limit), signal);
+    const issued = await this.#askForOwn(intent, signal);
     await steps.advance("install");
     return this.#install(this.#inForce().key, issued);
   }
 
-  #renewOwn(signal: AbortSignal): Promise<Issued> {
-    return this.#ports.issuer.renew(this.#own(), signal);
+  /**
+   * Installs what an attempt before this one was answered, and could not install.
+   *
+   * @param steps `undefined` when the intent is not at its end with it.
+   * @returns `undefined` when there is none for this key, or it is refused again: the authority is to be asked.
+   */
+  async #resumeAnswer(
+    intent: Intent,
+    key: OpenKey,
+    steps: IntentSteps | undefined,
+  ): Promise<Renewed | undefined> {
+    const issued = await this.#answers.find(intent, key.reference.spkiSha256);
+    if (issued === undefined) return undefined;
+    const { fingerprint } = parseCertificate(issued.chainPem).summary;
+    if (fingerprint === this.#inForce().leaf.summary.fingerprint) return undefined;
+    await steps?.advance("install");
+    try {
+      return await this.#install(key, issued);
+    } catch (error) {
+      if (!(error instanceof CandidateRefused)) throw error;
+      await this.#answers.clear(new Set());
+      await steps?.advance("request");
+      return undefined;
+    }
   }
 
-  async #askForNew(key: OpenKey, signal: AbortSignal): Promise<Issued> {
+  /** A certificate for the key in force. */
+  #askForOwn(intent: Intent, signal: AbortSignal): Promise<Issued> {
+    const { key } = this.#inForce();
+    const request = (limit: AbortSignal) => this.#ports.issuer.renew(this.#own(), limit);
+    return this.#ask(request, this.#keep(intent, key), signal);
+  }
+
+  async #askForNew(intent: Intent, key: OpenKey, signal: AbortSignal): Promise<Issued> {
     const { leaf } = this.#inForce();
     const { dnsNames, ipAddresses, uris } = leaf.names;
     const csrPem = await createCertificateRequest(key, {
       commonName: leaf.commonNames[0] ?? "",
       sans: { dns: dnsNames, ip: ipAddresses, uri: uris },
     });
-    return this.#ask((limit) => this.#ports.issuer.rekey(this.#own(), key, csrPem, limit), signal);
+    const request = (limit: AbortSignal) =>
+      this.#ports.issuer.rekey(this.#own(), key, csrPem, limit);
+    return this.#ask(request, this.#keep(intent, key), signal);
   }
 
-  /** One request with a limit; tells the history of outages how it went. */
+  /** What the answer proves of the time first: a restart may need it to find the certificate in date. */
+  #keep(intent: Intent, key: OpenKey): (issued: Issued) => Promise<void> {
+    return (issued) => {
+      const claim = issuedTimeClaim(issued, this.#bundleWith(issued));
+      if (claim !== undefined) this.#ports.time.claim(claim);
+      return this.#answers.keep(intent, key.reference.spkiSha256, issued);
+    };
+  }
+
+  /** One request with a limit, and its answer kept; tells the history of outages how it went. */
   async #ask(
     request: (signal: AbortSignal) => Promise<Issued>,
+    keep: (issued: Issued) => Promise<void>,
     signal: AbortSignal,
   ): Promise<Issued> {
     const { clock } = this.#ports;
@@ -175,8 +235,11 @@ export class RenewalWork {
       );
     });
     try {
-      const asked = request(limit.signal);
-      // What ends after the limit has nobody left who waits for it.
+      const asked = request(limit.signal).then(async (issued) => {
+        await keep(issued);
+        return issued;
+      });
+      // What ends after the limit has nobody left who waits for it; its answer is kept all the same.
       asked.catch(() => undefined);
       const issued = await Promise.race([asked, late.promise]);
       await this.#outages.reached();
@@ -192,19 +255,20 @@ export class RenewalWork {
   }
 
   async #install(key: OpenKey, issued: Issued): Promise<Renewed> {
-    const { rotator, store, source } = this.#ports;
-    const trustBundlePem = withRoot(store.current?.trustBundlePem ?? "", issued.rootPem);
-    const claim = issuedTimeClaim(issued, trustBundlePem);
-    if (claim !== undefined) this.#ports.time.claim(claim);
+    const { rotator, source } = this.#ports;
     const { reference } = key;
     const { chainPem } = issued;
     const { generation, warnings } = await rotator.install(
-      { key: reference, chainPem, trustBundlePem },
+      { key: reference, chainPem, trustBundlePem: this.#bundleWith(issued) },
       { origin: "renewal" },
     );
     this.remarks = [...issued.remarks, ...warnings.map(({ words }) => words)];
     const { leaf } = source;
     return { generation: generation.number, leaf: leaf ?? parseCertificate(chainPem) };
+  }
+
+  #bundleWith({ rootPem }: Issued): string {
+    return withRoot(this.#ports.store.current?.trustBundlePem ?? "", rootPem);
   }
 
   #failed(error: AgentError, intent: Intent): RenewalFailed {

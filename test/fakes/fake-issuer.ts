@@ -37,8 +37,12 @@ export class FakeIssuer implements Issuer {
   loses = 0;
   renewsExpired = true;
   calls: ("renew" | "rekey")[] = [];
-  /** Serials by old certificate and key. */
+  /** Chains by old certificate and key. */
   readonly made = new Map<string, string>();
+  /** `false`: makes another one for the same wish, as step-ca does. */
+  remembers = true;
+  /** SHA-256 of the public keys that were certified, in order. */
+  readonly signed: string[] = [];
   roots: string | undefined;
 
   constructor(authority: Authority, lifetimeMs: number, now: () => number) {
@@ -84,16 +88,17 @@ export class FakeIssuer implements Issuer {
     if (this.hangs) await new Promise(() => undefined);
     this.#maybeFail();
     const old = parseCertificate(own.chainPem);
-    const known = parseTrustBundle(this.accepted).some(({ publicKey }) =>
+    const isOurs = parseTrustBundle(this.accepted).some(({ publicKey }) =>
       old.x509.verify(publicKey),
     );
-    if (!known) {
+    if (!isOurs) {
       throw new IssuerError("ERR_ISSUER_ENROL", {
         ...{ reason: "needs-enrolment", words: "its root is no longer known", permanent: true },
       });
     }
     const name = `${old.summary.fingerprint} ${key.reference.spkiSha256}`;
-    const chainPem = this.made.get(name) ?? (await this.#sign(old.commonNames[0] ?? "", key));
+    const known = this.remembers ? this.made.get(name) : undefined;
+    const chainPem = known ?? (await this.#sign(old.commonNames[0] ?? "", key));
     this.made.set(name, chainPem);
     if (this.loses > 0) {
       this.loses -= 1;
@@ -112,6 +117,7 @@ export class FakeIssuer implements Issuer {
   async #sign(cn: string, key: OpenKey): Promise<string> {
     const issuer = new X509Certificate(this.authority.certificatePem);
     const nowMs = this.now();
+    this.signed.push(key.reference.spkiSha256);
     const der = await buildCertificate({
       subjectCn: cn,
       serial: randomSerial(systemRandom),

@@ -16,6 +16,7 @@ import { systemRandom } from "#src/host/random.ts";
 import { systemStateDisk } from "#src/host/state-disk.ts";
 import { openCertificateStore } from "#src/identity/store/open-store.ts";
 import { openIntentQueue } from "#src/queue/open-intent-queue.ts";
+import { ANSWER_NOTE } from "#src/rotation/renewal-answer.ts";
 import { type AgentProcess, BUNDLE, startAgent } from "./agent-process.ts";
 import { run } from "./child.ts";
 import { sha256Of } from "./issuer-rig.ts";
@@ -28,6 +29,8 @@ export interface Left {
   readonly step: string | undefined;
   /** Whether a second generation is there, staged or in force. */
   readonly held: boolean;
+  /** Whether the authority's answer is there. */
+  readonly answered: boolean;
 }
 
 export interface RenewingSite extends AsyncDisposable {
@@ -166,7 +169,8 @@ async function leftIn(dir: string): Promise<Left> {
   });
   const intent = queue.list()[0];
   const step = intent === undefined ? undefined : (intent.step ?? "none yet");
-  return { step, held: store.history().some(({ number }) => number > 1) };
+  const answered = (await store.readNote(ANSWER_NOTE)) !== undefined;
+  return { step, held: store.history().some(({ number }) => number > 1), answered };
 }
 
 async function replace(from: string, to: string): Promise<void> {

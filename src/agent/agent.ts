@@ -7,6 +7,7 @@
  * Stopping: the listener takes no more, open calls finish within `rpc.drain_timeout_ms`, and the control
  * socket answers until they have.
  */
+import { BUILD } from "../base/build.ts";
 import { AgentError } from "../base/errors.ts";
 import type { ExpiryWatch } from "../identity/time/expiry-watch.ts";
 import type { IntentHandlers } from "../queue/handlers.ts";
@@ -173,10 +174,12 @@ export class Agent implements AsyncDisposable {
     const client = outbound.client.status;
     const material = identity === undefined ? undefined : materialOf(identity);
     const { rss, heapUsed } = this.#ports.memory();
-    const ends = expiry?.look().slice(0, MAX_EXPIRY);
+    const readings = expiry?.look();
+    const ends = readings?.slice(0, MAX_EXPIRY);
     return {
       name: config.service.name,
       version,
+      commit: BUILD.commit,
       pid,
       state: this.state,
       startedAt: this.#startedAt,
@@ -186,8 +189,9 @@ export class Agent implements AsyncDisposable {
       tls: status.tlsView(config, material, clock.now()),
       identity: identity?.view(),
       revocation: revocation?.view(),
-      time: clockView(time),
+      time: clockView(time, clock),
       expiry: ends,
+      trust: readings === undefined ? undefined : status.trustView(readings),
       queue: this.#rooms.queue?.view(),
       renewal: this.#rooms.renewal?.status(),
       connections: listener.open,
@@ -197,6 +201,7 @@ export class Agent implements AsyncDisposable {
         client,
         inbound.limits.view(),
       ),
+      events: Object.fromEntries(this.#ports.log.counts),
       memory: { rss, heapUsed, ...inbound.memory.view() },
       handlers: modules.map(({ module, service }) => ({ module, service })),
       warnings: status.statusWarnings({

@@ -4,6 +4,7 @@
  */
 import { BUILD } from "../base/build.ts";
 import type { Logger } from "../base/log.ts";
+import type { Clock } from "../host/clock.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
 import { JumpWatch } from "../identity/time/jump-watch.ts";
 import { parseFleetKey } from "../identity/time/time-statement.ts";
@@ -63,9 +64,10 @@ export async function openDeviceTime(options: DeviceTimeOptions): Promise<Device
 }
 
 /** As `status` and `doctor` show it. */
-export function clockView({ trusted }: DeviceTime): ClockView {
+export function clockView({ trusted }: DeviceTime, clock: Pick<Clock, "now">): ClockView {
   const { floorSource, timeService } = trusted;
-  return { ...trusted.view(), floorSource, timeService };
+  const view = trusted.view();
+  return { ...view, offsetMs: Math.round(view.nowMs - clock.now()), floorSource, timeService };
 }
 
 /** When the last authority that we trust ends, Unix ms: no honest floor lies beyond. */

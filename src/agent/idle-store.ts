@@ -121,7 +121,7 @@ export class IdleStore implements AsyncDisposable {
 
   /** What is known of the time, with the floor that the store keeps. */
   async clock(): Promise<ClockView> {
-    return clockView(await this.#openTime());
+    return clockView(await this.#openTime(), this.#ports.clock);
   }
 
   #openTime(): Promise<DeviceTime> {

@@ -131,11 +131,12 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
 
   /** `undefined` without an issuer. */
   status(): RenewalView | undefined {
-    return this.#watch?.view();
+    const view = this.#watch?.view();
+    return view === undefined ? undefined : { ...view, lastSuccessAt: this.#lastSuccessAt() };
   }
 
   async view(): Promise<RenewalView> {
-    return this.#watched().view();
+    return { ...this.#watched().view(), lastSuccessAt: this.#lastSuccessAt() };
   }
 
   async renew(): Promise<RenewedView> {
@@ -215,6 +216,15 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
       remarks: this.#work?.remarks ?? [],
       renewal: this.#watched().view(),
     };
+  }
+
+  #lastSuccessAt(): number | undefined {
+    const renewed = this.#parts.store.history().filter(({ origin, mark }) => {
+      return origin === "renewal" && mark !== "bad" && mark !== "staged";
+    });
+    return renewed.length === 0
+      ? undefined
+      : Math.max(...renewed.map(({ createdAt }) => createdAt));
   }
 
   #failure({ lastError = "" }: Intent): AgentError {

@@ -23,6 +23,7 @@ import type {
   QueueView,
 } from "../sidecar/queue-operations.ts";
 import type { StatePorts } from "./agent-ports.ts";
+import { countByKind, oldestWaitingMs } from "./queue-figures.ts";
 
 /** In `store.dir`. */
 const PLACE = join("queue", "intents");
@@ -149,13 +150,16 @@ export class RotationQueue implements AsyncDisposable {
   }
 
   view(): QueueView {
+    const intents = this.#queue.list();
     const count = (state: Intent["state"]): number =>
-      this.#queue.list().filter((intent) => intent.state === state).length;
+      intents.filter((intent) => intent.state === state).length;
     const { durable, fault, healed } = this.#queue.health;
     const { bytesWritten, syncs, operations } = this.#queue.wear;
     const done = this.#worker?.counters ?? { attempts: 0, succeeded: 0, failed: 0 };
     return {
       ...{ waiting: count("waiting"), running: count("running"), failed: count("failed") },
+      byKind: countByKind(intents),
+      oldestWaitingMs: oldestWaitingMs(intents, this.#options.ports.clock.now()),
       ...{ durable, fault: fault ?? null, healed },
       attempts: { begun: done.attempts, succeeded: done.succeeded, failed: done.failed },
       wear: { bytesWritten, syncs, operations },

@@ -6,7 +6,12 @@ import type { LimitsView } from "../guard/limits-view.ts";
 import type { ExpiryReading } from "../identity/time/expiry-reading.ts";
 import type { ClientStatus } from "../rpc/client/counters.ts";
 import type { ServerCounters } from "../rpc/server/server-counters.ts";
-import type { AgentState, ListenerView, TlsView } from "../sidecar/admin-operations.ts";
+import type {
+  AgentState,
+  ListenerView,
+  TlsView,
+  TrustAnchorsView,
+} from "../sidecar/admin-operations.ts";
 import type { CounterFamily, IntakeCounters } from "../transport/intake-counters.ts";
 import type { ListenerState } from "../transport/listener.ts";
 import type { AgentConfig } from "./config.ts";
@@ -95,6 +100,16 @@ export function countersView(
   return counts;
 }
 
+/** Of readings as the expiry watch gives them. */
+export function trustView(readings: readonly ExpiryReading[]): TrustAnchorsView {
+  const ends = readings.flatMap(({ role, notAfter }) => (role === "anchor" ? [notAfter] : []));
+  return {
+    anchors: ends.length,
+    firstEndsAt: ends.length === 0 ? undefined : Math.min(...ends),
+    lastEndsAt: ends.length === 0 ? undefined : Math.max(...ends),
+  };
+}
+
 export interface WarningSources {
   /** Unix milliseconds. */
   readonly nowMs: number;
@@ -110,6 +125,8 @@ export interface WarningSources {
   readonly revocation?: readonly string[];
   /** What the rotation queue could not keep, or gave up. */
   readonly queue?: readonly string[];
+  /** Why figures are not served where they were asked for. */
+  readonly metrics?: string | undefined;
   /** Our certificates and the authorities, the worst first. */
   readonly expiry?: readonly ExpiryReading[];
 }
@@ -137,6 +154,7 @@ export function statusWarnings(sources: WarningSources): readonly string[] {
   }
   warnings.push(...configWarnings.map(formatProblem), ...(material?.warnings ?? []));
   warnings.push(...(sources.revocation ?? []), ...(sources.queue ?? []));
+  if (sources.metrics !== undefined) warnings.push(sources.metrics);
   const ending = (sources.expiry ?? []).filter(({ level }) => level !== "good");
   warnings.push(
     ...ending.map(({ words, fix }) => (fix === undefined ? words : `${words}; ${fix}`)),

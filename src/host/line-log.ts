@@ -33,6 +33,7 @@ const REPORT_AFTER_MS = 60_000;
 export class LineLog {
   readonly log: Logger;
   readonly #options: LineLogOptions;
+  readonly #counts = new Map<LogEvent, number>();
   readonly #throttle = new LogThrottle({ burst: BURST, refillMs: REFILL_MS });
   #level: LogLevel;
   #report: Timer | undefined;
@@ -41,6 +42,11 @@ export class LineLog {
     this.#options = options;
     this.#level = options.level;
     this.log = this.#loggerWith({});
+  }
+
+  /** Warnings and errors since the start, by event, also those that were held back. */
+  get counts(): ReadonlyMap<LogEvent, number> {
+    return this.#counts;
   }
 
   setLevel(level: LogLevel): void {
@@ -64,6 +70,7 @@ export class LineLog {
 
   #emit(event: LogEvent, carried: LogFields, fields: LogFields | undefined): void {
     const { level } = EVENTS[event];
+    if (RANK[level] >= RANK.warn) this.#counts.set(event, (this.#counts.get(event) ?? 0) + 1);
     if (!ALWAYS.has(event)) {
       if (RANK[level] < RANK[this.#level]) return;
       // debug is asked for by name and wants to see every call

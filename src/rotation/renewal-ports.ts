@@ -71,6 +71,8 @@ export interface RenewalView {
     | undefined;
   /** Of this run of the agent, Unix ms. */
   readonly lastAttempt: number | undefined;
+  /** When the newest renewal that the store still knows of was made, Unix ms. */
+  readonly lastSuccessAt?: number | undefined;
   /** Code and sentence; survives restarts. */
   readonly lastError: string | undefined;
   /** The same in parts, of this run of the agent. */

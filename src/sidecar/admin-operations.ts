@@ -43,15 +43,27 @@ export interface TlsView {
 
 /** Unix milliseconds. */
 export interface ClockView extends TimeView {
+  /** How far `nowMs` is ahead of what the machine's clock says; 0 while that is believed. */
+  readonly offsetMs: number;
   /** What proved the floor. */
   readonly floorSource: FloorSource;
   /** What the machine's time services say, in words. */
   readonly timeService: string;
 }
 
+/** The authorities that we trust, in short. Unix milliseconds. */
+export interface TrustAnchorsView {
+  readonly anchors: number;
+  /** When the first of them ends, and the last; `undefined` without any. */
+  readonly firstEndsAt: number | undefined;
+  readonly lastEndsAt: number | undefined;
+}
+
 export interface StatusView {
   readonly name: string;
   readonly version: string;
+  /** Full Git commit of the build, or `unknown`. */
+  readonly commit?: string;
   readonly pid: number;
   readonly state: AgentState;
   readonly startedAt: number;
@@ -67,6 +79,8 @@ export interface StatusView {
   readonly time?: ClockView | undefined;
   /** How long our certificates and the authorities have left: the worst first, at most 16. */
   readonly expiry?: readonly ExpiryReading[] | undefined;
+  /** The trust bundles in force; `undefined` only in plain-text mode. */
+  readonly trust?: TrustAnchorsView | undefined;
   /** The rotation queue in short; `undefined` without a certificate store. */
   readonly queue?: QueueView | undefined;
   /** When the certificate is renewed; `undefined` without an issuer. */
@@ -75,6 +89,8 @@ export interface StatusView {
   readonly connections: number;
   /** Totals since the start; names are the counters' own (`calls`, `errors`, `handshakes_failed`, …). */
   readonly counters: Readonly<Record<string, number>>;
+  /** Warnings and errors that were logged since the start, by event, with those that the log left out. */
+  readonly events?: Readonly<Record<string, number>>;
   readonly memory: MemoryView & {
     /** Bytes. */
     readonly rss: number;

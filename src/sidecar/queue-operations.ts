@@ -23,12 +23,22 @@ export interface QueueEntryView {
   readonly createdAt: number;
 }
 
+export interface QueueCountView {
+  readonly kind: IntentKind;
+  readonly state: IntentState;
+  readonly count: number;
+}
+
 /** In short, for `status`. */
 export interface QueueView {
   readonly waiting: number;
   readonly running: number;
   /** For good. */
   readonly failed: number;
+  /** Everything that the queue holds, what has ended included; kinds and states without any are left out. */
+  readonly byKind: readonly QueueCountView[];
+  /** How long ago the oldest that waits was put in, by the clock of the device; `null` without one. */
+  readonly oldestWaitingMs: number | null;
   /** `false` while changes are kept in memory only. */
   readonly durable: boolean;
   /** Why. */

@@ -44,5 +44,5 @@ export async function clockAlone(
     config: loaded?.config.time ?? { fleetKeys: [], notYetValid: "refuse", expiredGraceHours: 0 },
     device: () => undefined,
   });
-  return clockView(time);
+  return clockView(time, terminal.clock);
 }

@@ -7,6 +7,7 @@ import {
   listenerView,
   statusWarnings,
   tlsView,
+  trustView,
   type WarningSources,
 } from "#src/agent/status.ts";
 import type { ExpiryReading } from "#src/identity/time/expiry-reading.ts";
@@ -156,4 +157,20 @@ test("counters name each cause", () => {
   assert.equal(counts["limited:per_endpoint"], 5);
   assert.equal(counts["limited:failed_handshakes"], 12);
   assert.equal(counts["limited:max_calls"], 0);
+});
+
+suite("the authorities that we trust", () => {
+  test("how many, and when the first and the last of them end", () => {
+    const ends = (role: ExpiryReading["role"], notAfter: number): ExpiryReading => {
+      return { ...ending("good"), role, notAfter };
+    };
+    const readings = [ends("leaf", 1), ends("anchor", 30), ends("anchor", 20), ends("anchor", 25)];
+    assert.deepEqual(trustView(readings), { anchors: 3, firstEndsAt: 20, lastEndsAt: 30 });
+  });
+  test("none", () =>
+    assert.deepEqual(trustView([]), {
+      anchors: 0,
+      firstEndsAt: undefined,
+      lastEndsAt: undefined,
+    }));
 });

@@ -232,3 +232,20 @@ suite("repeats are collapsed", () => {
     assert.equal(lines.length, 200);
   });
 });
+
+suite("counts", () => {
+  test("warnings and errors, also those that the level or the throttle holds back", () => {
+    const { log, logger, lines } = logTo({ level: "error" });
+    logger.emit("memory.short", {});
+    for (let n = 0; n < 200; n += 1) logger.with({ n }).emit("agent.insecure", {});
+    logger.emit("agent.starting", {});
+    assert.deepEqual(
+      [...log.counts],
+      [
+        ["memory.short", 1],
+        ["agent.insecure", 200],
+      ],
+    );
+    assert.ok(lines.length < 200, "the throttle held some back");
+  });
+});

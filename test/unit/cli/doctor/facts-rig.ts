@@ -40,6 +40,7 @@ export const STORED: IdentityView = {
 export const CLOCK: ClockView = {
   state: "network",
   nowMs: NOW,
+  offsetMs: 0,
   floorMs: NOW - 100 * DAY,
   clockWrong: false,
   words: undefined,

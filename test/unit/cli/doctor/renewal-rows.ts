@@ -34,6 +34,8 @@ const QUEUE: QueueView = {
   waiting: 1,
   running: 0,
   failed: 0,
+  byKind: [{ kind: "renew", state: "waiting", count: 1 }],
+  oldestWaitingMs: 0,
   durable: true,
   fault: null,
   healed: [],

@@ -50,6 +50,7 @@ suite("the queue as text", () => {
   test("in one line", () => {
     const view = {
       ...{ waiting: 2, running: 1, failed: 0, durable: false, fault: "EROFS", healed: [] },
+      ...{ byKind: [], oldestWaitingMs: null },
       attempts: { begun: 9, succeeded: 4, failed: 5 },
       wear: { bytesWritten: 0, syncs: 0, operations: 0 },
     };

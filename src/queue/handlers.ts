@@ -20,11 +20,14 @@ export interface IntentSteps {
  * Resolving ends the intent as done. Rejecting makes it wait for its next attempt; an error with
  * {@link FailureTraits} says more. When `signal` aborts, the handler ends soon.
  */
-export type IntentHandler = (
-  intent: Intent,
-  steps: IntentSteps,
-  signal: AbortSignal,
-) => Promise<void>;
+export interface IntentHandler {
+  (intent: Intent, steps: IntentSteps, signal: AbortSignal): Promise<void>;
+  /**
+   * Whether it is too early for this intent, though its pause is over: asked at each look, once a minute
+   * while it waits. So a wait of months writes nothing to flash. Somebody who asks for it is not held up.
+   */
+  readonly holds?: (intent: Intent) => boolean;
+}
 
 export type IntentHandlers = Readonly<Partial<Record<IntentKind, IntentHandler>>>;
 

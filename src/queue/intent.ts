@@ -24,6 +24,8 @@ export type IntentKind = (typeof INTENT_KINDS)[number];
 
 /** What the device's identity hangs on: it has space and attempts that nothing else can take. */
 export const RESERVED_KINDS: readonly IntentKind[] = ["renew", "re-key", "install"];
+/** What is done on the device itself: nobody is called, so no attempt of the budget is taken. */
+export const LOCAL_KINDS: readonly IntentKind[] = ["install", "trust"];
 
 /**
  * `waiting`: for its next attempt. `running`: an attempt has begun; after a restart it is resumed from
@@ -81,10 +83,11 @@ export type StoreObject = string & { readonly [storeObject]: true };
 
 /**
  * So short and so plain that no key, token or digest can pass as a name: words of at most 12 lower-case
- * letters and digits, the first one beginning with a letter, joined by hyphens or dots.
+ * letters and digits, or of 16 digits, as generations may have; the first one begins with a letter; joined
+ * by hyphens or dots.
  */
 const OBJECT =
-  /^(?:(?:key|note)\/(?=.{1,40}$)[a-z][a-z0-9]{0,11}(?:[.-][a-z0-9]{1,12}){0,3}|generation\/[1-9]\d{0,11})$/;
+  /^(?:(?:key|note)\/(?=.{1,40}$)[a-z][a-z0-9]{0,11}(?:[.-](?:[a-z0-9]{1,12}|\d{13,16})){0,3}|generation\/[1-9]\d{0,11})$/;
 const STEP = /^(?=.{1,24}$)[a-z]{1,12}(?:-[a-z]{1,12})*$/;
 
 /**

@@ -1,6 +1,7 @@
 /**
  * Works the rotation queue off: whatever is due and has a handler, one intent of a kind at a time,
- * what the identity hangs on first, each attempt by leave of the attempt budget.
+ * what the identity hangs on first, each attempt by leave of the attempt budget but those for which
+ * nobody is called.
  *
  * It looks when something is added or retried, when a pause is over, and once a minute while anything
  * waits: a clock that is set is noticed by then. An empty queue costs nothing.
@@ -10,7 +11,7 @@ import type { Logger } from "../base/log.ts";
 import { type Clock, MAX_TIMER_MS, type Timer } from "../host/clock.ts";
 import type { Attempt, AttemptBudget, Work } from "./attempt-budget.ts";
 import type { FailureTraits, IntentHandler, IntentHandlers, IntentSteps } from "./handlers.ts";
-import { hasEnded, type Intent, type IntentKind, RESERVED_KINDS } from "./intent.ts";
+import { hasEnded, type Intent, type IntentKind, LOCAL_KINDS, RESERVED_KINDS } from "./intent.ts";
 import type { IntentChange, IntentQueue } from "./intent-queue.ts";
 import { leftMs } from "./saved-attempts.ts";
 
@@ -108,7 +109,9 @@ export class QueueWorker implements AsyncDisposable {
     const { handlers, budget } = this.#options;
     const handler = handlers[intent.kind];
     if (handler === undefined || this.#running.has(intent.kind)) return;
-    const attempt = budget.take(workOf(intent), this.#urgent.has(intent.id));
+    const urgent = this.#urgent.has(intent.id);
+    if (!urgent && handler.holds?.(intent) === true) return;
+    const attempt = isLocal(intent) ? FREE : budget.take(workOf(intent), urgent);
     if (attempt === undefined) return;
     this.#urgent.delete(intent.id);
     const running = { id: intent.id, control: new AbortController() };
@@ -198,10 +201,18 @@ export class QueueWorker implements AsyncDisposable {
       .filter(({ kind }) => !this.#running.has(kind))
       .map((intent) => {
         const ownMs = leftMs(intent.nextAttemptAt, nowMs);
-        return Math.max(ownMs, budget.waitMs(workOf(intent)), 1);
+        if (ownMs === 0 && handlers[intent.kind]?.holds?.(intent) === true) return LOOK_MS;
+        return Math.max(ownMs, isLocal(intent) ? 0 : budget.waitMs(workOf(intent)), 1);
       });
     return waits.length === 0 ? undefined : Math.min(LOOK_MS, ...waits);
   }
+}
+
+/** Of work for which nobody is called: its failures hold nothing else up. */
+const FREE: Attempt = { succeeded: () => undefined, failed: () => 0 };
+
+function isLocal({ kind }: Intent): boolean {
+  return LOCAL_KINDS.includes(kind);
 }
 
 function workOf({ kind }: Intent): Work {

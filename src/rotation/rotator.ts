@@ -158,6 +158,14 @@ export class Rotator implements Part {
     return rotationStatus(store, published, onProbation, look, overlap, anyPeers);
   }
 
+  /** Whether peers are being asked about what is in force, and none has accepted it yet. */
+  get isUnproven(): boolean {
+    const { store, peers } = this.#options;
+    return (
+      this.#probation !== undefined && peers().length > 0 && store.current?.mark !== "trialled"
+    );
+  }
+
   /** Other probe peers are configured: what is not proven yet is tried against them at once. */
   peersChanged(): void {
     const { current } = this.#options.store;

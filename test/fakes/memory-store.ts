@@ -163,6 +163,10 @@ export class MemoryStore implements CertificateStore {
     return this.#notes.get(name);
   }
 
+  noteNames(): readonly string[] {
+    return [...this.#notes.keys()];
+  }
+
   async writeNote(name: string, bytes: Uint8Array): Promise<void> {
     this.#mayFail("writeNote");
     this.#notes.set(name, new Uint8Array(bytes));

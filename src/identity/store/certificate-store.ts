@@ -68,6 +68,8 @@ export interface CertificateStore extends AsyncDisposable {
    * @throws AgentError `ERR_STORE_CORRUPT` when it was damaged since.
    */
   readNote(name: string): Promise<Uint8Array | undefined>;
+  /** Of the notes that are there, in no order. */
+  noteNames(): readonly string[];
   /** Replaces a note as a whole; the same bytes again cost no write. */
   writeNote(name: string, bytes: Uint8Array): Promise<void>;
   /** Does nothing when there is none. */

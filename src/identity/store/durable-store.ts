@@ -178,6 +178,10 @@ export class DurableStore implements CertificateStore {
     return this.#parts.turns.take("read note", () => this.#parts.notes.read(name));
   }
 
+  noteNames(): readonly string[] {
+    return this.#parts.notes.names;
+  }
+
   writeNote(name: string, bytes: Uint8Array): Promise<void> {
     // The caller may go on to use its buffer before the turn comes.
     const copy = bytes.slice();

@@ -33,6 +33,10 @@ export class Notes {
     this.#names = new Set(names);
   }
 
+  get names(): readonly string[] {
+    return [...this.#names];
+  }
+
   async read(name: string): Promise<Uint8Array | undefined> {
     assertName(name);
     if (this.#undone.has(name)) return this.#undone.get(name);

@@ -11,6 +11,7 @@ suite("names of store objects", () => {
     ["key", "renewal"],
     ["key", "renewal-7"],
     ["note", "push.12-chain"],
+    ["note", "trust-8640000000000000"],
     ["generation", "8"],
   ] as const) {
     test(`${place}/${name}`, () => assert.equal(objectNamed(place, name), `${place}/${name}`));

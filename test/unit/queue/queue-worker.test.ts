@@ -193,6 +193,42 @@ suite("the worker", () => {
     assert.equal(rig.budget.waitMs("renewal"), 0);
   });
 
+  test("what is too early is held without a write, however long, until its time or a person comes", async () => {
+    let early = true;
+    const seen: string[] = [];
+    const handle = async ({ id }: Intent): Promise<void> => void seen.push(id);
+    await using rig = await rigOf({ install: Object.assign(handle, { holds: () => early }) });
+    rig.worker.start();
+    await rig.queue.add({ kind: "install", generation: 7 });
+    const writes = rig.disk.steps.length;
+    await rig.clock.advance(300 * MINUTE);
+    assert.deepEqual([seen, rig.disk.steps.length], [[], writes]);
+    early = false;
+    await rig.clock.advance(MINUTE);
+    assert.deepEqual(seen, ["install-7"]);
+    early = true;
+    await rig.queue.add({ kind: "install", generation: 8 });
+    await rig.queue.retry("install-8");
+    await settle();
+    assert.deepEqual(seen, ["install-7", "install-8"]);
+  });
+
+  test("what is done on the device itself waits for no authority that is down, and holds none up", async () => {
+    const seen: string[] = [];
+    const fails = async ({ id }: Intent): Promise<void> => {
+      seen.push(id);
+      throw BUSY;
+    };
+    await using rig = await rigOf({ renew: fails, install: fails });
+    for (let taken = 0; rig.budget.take("renewal") !== undefined; taken++) assert.ok(taken < 100);
+    rig.worker.start();
+    await rig.queue.add({ kind: "renew", generation: 2 });
+    await rig.queue.add({ kind: "install", generation: 7 });
+    await settle();
+    assert.deepEqual(seen, ["install-7"]);
+    assert.ok(rig.budget.waitMs("renewal") <= 2000, "a token, and no back-off");
+  });
+
   test("a drop stops the attempt", async () => {
     const install = held();
     await using rig = await rigOf({ install: install.handler });

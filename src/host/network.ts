@@ -18,6 +18,13 @@ export interface Network {
   lookup(host: string): Promise<readonly NetworkAddress[]>;
   /** Begins to connect; the socket emits `connect` or `error`. */
   connect(address: NetworkAddress, port: number): Socket;
+  /**
+   * Told by whoever set out for a target whether it got there, a proxy's tunnel included; absent where
+   * nobody listens.
+   *
+   * @param host As it was asked for: a name or an address.
+   */
+  outcome?(host: string, reached: boolean): void;
 }
 
 /** TCP keep-alive finds a peer that vanished while its connection lies in a pool. */

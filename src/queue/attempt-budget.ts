@@ -80,6 +80,7 @@ export class AttemptBudget {
   readonly #spreadUntil: number;
   #tokens: number;
   #countedAt: number;
+  #spent = 0;
 
   constructor({
     clock,
@@ -135,12 +136,27 @@ export class AttemptBudget {
   }
 
   /**
-   * An attempt that is made in any case, since a caller waits for it: it counts, so that what can wait
-   * does. What is reserved for renewal it leaves.
+   * A connection that is opened in any case, since a caller waits for it or an attempt is under way: it
+   * counts, so that what can wait does. What is reserved for renewal it leaves.
    */
   spend(): void {
+    this.#spent += 1;
     this.#refill();
     if (this.#tokens > this.#policy.reserved) this.#tokens -= 1;
+  }
+
+  /** How often {@link spend} was called: every connection that was opened, or given up for want of an address. */
+  get spent(): number {
+    return this.#spent;
+  }
+
+  /**
+   * There is a network again: what can wait may be attempted now. The failures are not forgotten, so the
+   * next one rests as long as ever. Renewal keeps its own pauses, for the authority's sake.
+   */
+  comeBack(): void {
+    const { other } = this.#lanes;
+    other.notBefore = Math.min(other.notBefore, this.#clock.monotonicMs());
   }
 
   /** What outlives a restart. */

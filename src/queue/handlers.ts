@@ -37,4 +37,6 @@ export interface FailureTraits {
   readonly retryAfterMs?: number | undefined;
   /** Trying again is pointless. */
   readonly permanent?: boolean | undefined;
+  /** Somebody answered, so there is a network: the intent waits, and nothing else on its account. */
+  readonly answered?: boolean | undefined;
 }

@@ -49,6 +49,8 @@ export class QueueWorker implements AsyncDisposable {
   readonly #work = new Set<Promise<void>>();
   /** Ids that somebody has asked for: they don't wait for the back-off. */
   readonly #urgent = new Set<string>();
+  /** Ids whose own pause is over before its time. */
+  readonly #early = new Set<string>();
   readonly #counters = { attempts: 0, succeeded: 0, failed: 0 };
   #unlisten: (() => void) | undefined;
   #timer: Timer | undefined;
@@ -73,9 +75,23 @@ export class QueueWorker implements AsyncDisposable {
     this.#timer?.cancel();
     const { queue, clock } = this.#options;
     for (const intent of queue.due(clock.now())) this.#consider(intent);
+    for (const id of this.#early) this.#considerEarly(id);
     const nextMs = this.#nextMs();
     if (nextMs === undefined) return;
     this.#timer = clock.setTimer(nextMs, () => this.wake());
+  }
+
+  /**
+   * There is a network again: what waits in a pause is tried now, once each, but for what renews, whose
+   * pauses are the authority's. Nothing is written down for it.
+   */
+  networkIsBack(): void {
+    const { queue, budget } = this.#options;
+    budget.comeBack();
+    for (const intent of queue.list()) {
+      if (intent.state === "waiting" && workOf(intent) === "other") this.#early.add(intent.id);
+    }
+    this.wake();
   }
 
   /** Begins nothing more, tells what runs to stop, and waits for it; a later start resumes it. */
@@ -105,6 +121,12 @@ export class QueueWorker implements AsyncDisposable {
     this.wake();
   }
 
+  #considerEarly(id: string): void {
+    const intent = this.#options.queue.find(id);
+    if (intent?.state === "waiting") this.#consider(intent);
+    else this.#early.delete(id);
+  }
+
   #consider(intent: Intent): void {
     const { handlers, budget } = this.#options;
     const handler = handlers[intent.kind];
@@ -114,6 +136,7 @@ export class QueueWorker implements AsyncDisposable {
     const attempt = isLocal(intent) ? FREE : budget.take(workOf(intent), urgent);
     if (attempt === undefined) return;
     this.#urgent.delete(intent.id);
+    this.#early.delete(intent.id);
     const running = { id: intent.id, control: new AbortController() };
     this.#running.set(intent.kind, running);
     const work = this.#attempt(intent, handler, attempt, running.control).finally(() => {
@@ -162,11 +185,12 @@ export class QueueWorker implements AsyncDisposable {
 
   async #failed(id: string, attempt: Attempt, error: unknown, signal: AbortSignal): Promise<void> {
     const { queue } = this.#options;
-    const { retryAfterMs, permanent } = traitsOf(error);
+    const { retryAfterMs, permanent, answered } = traitsOf(error);
     const ended = queue.find(id);
     // Superseded or dropped: nobody failed. Stopping: the next start goes on from the step.
     if (ended === undefined || hasEnded(ended) || isStop(signal)) return;
-    attempt.failed(retryAfterMs);
+    if (answered === true) attempt.succeeded();
+    else attempt.failed(retryAfterMs);
     await this.#record(id, () =>
       permanent === true ? queue.giveUp(id, error) : queue.fail(id, error, retryAfterMs),
     );
@@ -200,7 +224,7 @@ export class QueueWorker implements AsyncDisposable {
       .filter((intent) => !hasEnded(intent) && handlers[intent.kind] !== undefined)
       .filter(({ kind }) => !this.#running.has(kind))
       .map((intent) => {
-        const ownMs = leftMs(intent.nextAttemptAt, nowMs);
+        const ownMs = this.#early.has(intent.id) ? 0 : leftMs(intent.nextAttemptAt, nowMs);
         if (ownMs === 0 && handlers[intent.kind]?.holds?.(intent) === true) return LOOK_MS;
         return Math.max(ownMs, isLocal(intent) ? 0 : budget.waitMs(workOf(intent)), 1);
       });
@@ -229,8 +253,10 @@ function traitsOf(error: unknown): FailureTraits {
   const fields = isAgentError(error) ? error.fields : {};
   const found = (name: string): unknown => Reflect.get(error, name) ?? fields[name];
   const [retryAfterMs, permanent] = [found("retryAfterMs"), found("permanent")];
+  const answered = found("answered");
   return {
     retryAfterMs: typeof retryAfterMs === "number" ? retryAfterMs : undefined,
     permanent: permanent === true,
+    answered: answered === true,
   };
 }

@@ -9,6 +9,7 @@ import type { Clock } from "../host/clock.ts";
 import type { Network } from "../host/network.ts";
 import type { TlsMaterial } from "../identity/tls-material.ts";
 import type { ProbeResult } from "../transport/probe-result.ts";
+import type { ProxySettings } from "../transport/proxy-settings.ts";
 import type { MinVersion } from "../transport/tls-policy.ts";
 import { probe } from "../transport/tls-probe.ts";
 
@@ -43,6 +44,8 @@ export type PeerProbe = (
 
 export interface TlsPeerProbeOptions {
   readonly network: Network;
+  /** As for calls (`client.proxy`). */
+  readonly proxy?: ProxySettings | undefined;
   readonly clock: Clock;
   readonly minVersion: MinVersion;
   /** For each step: name, TCP, handshake. */

@@ -1,17 +1,20 @@
 /**
- * Fetches one small thing over HTTP or HTTPS, distrusting the server: no redirects, a limit on size and on
- * the whole duration, nothing kept open. What comes is signed (CRLs, OCSP answers), so plain HTTP is fine.
+ * Fetches one small thing over HTTP or HTTPS, directly or through the proxy, distrusting the server: no
+ * redirects, a limit on size and on the whole duration, nothing kept open. What comes is signed (CRLs, OCSP
+ * answers, trust updates), so plain HTTP is fine.
  */
-import { request as httpRequest, type IncomingMessage } from "node:http";
-import type { Socket } from "node:net";
+import type { IncomingMessage } from "node:http";
+import { isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { errorText, isAgentError } from "../base/errors.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Network } from "../host/network.ts";
 import { refuse } from "../identity/revocation/refusal.ts";
-import { raceAddresses } from "./happy-eyeballs.ts";
+import { askOnce, targetOf } from "./http-question.ts";
 import { NameLookup } from "./name-lookup.ts";
-import { errorCode } from "./node-error.ts";
+import type { ProxySettings } from "./proxy-settings.ts";
+import { reach } from "./reach.ts";
+import { retryAfterOf } from "./retry-after.ts";
 import { waitFor } from "./socket-events.ts";
 
 export interface FetchRequest {
@@ -36,9 +39,18 @@ export type FetchReply =
   | { readonly kind: "unchanged" }
   | { readonly kind: "body"; readonly bytes: Uint8Array; readonly mark: FetchMark };
 
+/** Properties of the error when a server answered, but not with what was asked for. */
+export interface FetchFailure {
+  readonly answered?: boolean;
+  /** What it asked for (RFC 9110 section 10.2.3), milliseconds. */
+  readonly retryAfterMs?: number | undefined;
+}
+
 export interface HttpFetchParts {
   readonly network: Network;
   readonly clock: Clock;
+  /** As for calls (`client.proxy`). */
+  readonly proxy?: ProxySettings | undefined;
   /** Trust bundle for HTTPS, PEM. */
   trustBundlePem(): string;
 }
@@ -50,7 +62,10 @@ export class HttpFetch {
     this.#parts = parts;
   }
 
-  /** @throws AgentError `ERR_REVOCATION_SOURCE`, cause `fetch`, `too-large` or `malformed`; the signal's reason. */
+  /**
+   * @throws AgentError `ERR_REVOCATION_SOURCE`, cause `fetch`, `too-large` or `malformed`, with
+   *   {@link FetchFailure} when the server has answered; the signal's reason.
+   */
   async fetch(request: FetchRequest, signal: AbortSignal): Promise<FetchReply> {
     signal.throwIfAborted();
     const stop = new AbortController();
@@ -63,7 +78,7 @@ export class HttpFetch {
       const url = new URL(request.url);
       const socket = await this.#connect(url, request.timeoutMs, stop.signal);
       try {
-        return await exchange(socket, url, request, stop.signal);
+        return await this.#exchange(socket, url, request, stop.signal);
       } finally {
         socket.destroy();
       }
@@ -79,43 +94,16 @@ export class HttpFetch {
   }
 
   async #connect(url: URL, timeoutMs: number, signal: AbortSignal): Promise<Socket> {
-    const { network, clock } = this.#parts;
-    const host = url.hostname.replace(/^\[|\]$/g, "");
-    const port = Number(url.port) || (url.protocol === "https:" ? 443 : 80);
-    const addresses = await new NameLookup({ network, clock, timeoutMs }).resolve(host, signal);
-    const open = async (
-      address: (typeof addresses)[number],
-      abort: AbortSignal,
-    ): Promise<Socket> => {
-      const socket = network.connect(address, port);
-      await waitFor(socket, "connect", abort);
-      return socket;
-    };
-    let raw: Socket;
-    try {
-      raw = await raceAddresses({
-        addresses,
-        open,
-        discard: (socket) => void socket.destroy(),
-        clock,
-        signal,
-      });
-    } catch (error) {
-      const [first] = error instanceof AggregateError ? (error.errors as unknown[]) : [error];
-      throw refuse(
-        "fetch",
-        `can't connect to ${url.host}: ${errorCode(first) || errorText(first)}`,
-        error,
-      );
-    }
+    const { network, clock, proxy } = this.#parts;
+    const target = targetOf(url);
+    const lookup = new NameLookup({ network, clock, timeoutMs });
+    const onStep = (): void => undefined;
+    const raw = await reach(target, { network, clock, lookup, proxy, onStep }, signal);
     if (url.protocol !== "https:") return raw;
+    const { host } = target;
     const ca = this.#parts.trustBundlePem();
-    const socket = connectTls({
-      socket: raw,
-      ca,
-      host,
-      servername: /[a-z]/i.test(host) ? host : "",
-    });
+    const servername = isIP(host) === 0 ? host : "";
+    const socket = connectTls({ socket: raw, ca, host, servername });
     try {
       await waitFor(socket, "secureConnect", signal);
     } catch (error) {
@@ -124,52 +112,45 @@ export class HttpFetch {
     }
     return socket;
   }
-}
 
-function exchange(
-  socket: Socket,
-  url: URL,
-  { post, known, maxBytes }: FetchRequest,
-  signal: AbortSignal,
-): Promise<FetchReply> {
-  return new Promise((resolve, reject) => {
-    const request = httpRequest({
-      createConnection: () => socket,
+  #exchange(
+    socket: Socket,
+    url: URL,
+    { post, known, maxBytes }: FetchRequest,
+    signal: AbortSignal,
+  ): Promise<FetchReply> {
+    const headers = {
+      ...(known?.etag === undefined ? {} : { "If-None-Match": known.etag }),
+      ...(known?.lastModified === undefined ? {} : { "If-Modified-Since": known.lastModified }),
+    };
+    const nowMs = this.#parts.clock.now();
+    return askOnce(
+      socket,
+      { url, post, headers },
+      (response) => readBody(response, { conditional: known !== undefined, maxBytes, nowMs }),
       signal,
-      method: post === undefined ? "GET" : "POST",
-      path: `${url.pathname}${url.search}`,
-      headers: {
-        Host: url.host,
-        Connection: "close",
-        "User-Agent": "microedge",
-        ...(known?.etag === undefined ? {} : { "If-None-Match": known.etag }),
-        ...(known?.lastModified === undefined ? {} : { "If-Modified-Since": known.lastModified }),
-        ...(post === undefined
-          ? {}
-          : { "Content-Type": post.contentType, "Content-Length": String(post.body.length) }),
-      },
-      maxHeaderSize: 16_384,
-    });
-    request.on("error", reject);
-    request.on("response", (response) => {
-      response.on("error", reject);
-      readBody(response, known !== undefined, maxBytes).then(resolve, reject);
-    });
-    request.end(post?.body);
-  });
+    );
+  }
 }
 
 async function readBody(
   response: IncomingMessage,
-  conditional: boolean,
-  maxBytes: number,
+  {
+    conditional,
+    maxBytes,
+    nowMs,
+  }: { readonly conditional: boolean; readonly maxBytes: number; readonly nowMs: number },
 ): Promise<FetchReply> {
   const { statusCode = 0, headers } = response;
   if (statusCode === 304 && conditional) return { kind: "unchanged" };
   if (statusCode >= 300 && statusCode < 400) {
     throw refuse("fetch", `the server redirects (HTTP ${statusCode}), which is not followed`);
   }
-  if (statusCode !== 200) throw refuse("fetch", `the server answers HTTP ${statusCode}`);
+  if (statusCode !== 200) {
+    const retryAfterMs = retryAfterOf(headers, nowMs);
+    const error = refuse("fetch", `the server answers HTTP ${statusCode}`);
+    throw Object.assign(error, { answered: true, retryAfterMs });
+  }
   if (/^text\/html/i.test(headers["content-type"] ?? "")) {
     throw refuse("fetch", "the server answers with a web page (text/html)");
   }

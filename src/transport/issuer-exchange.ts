@@ -7,7 +7,6 @@
  * its pinned fingerprint; nothing secret goes over such a connection.
  */
 import type { KeyObject } from "node:crypto";
-import { request as httpRequest, type IncomingMessage } from "node:http";
 import { isIP, type Socket } from "node:net";
 import {
   connect as connectTls,
@@ -22,6 +21,7 @@ import { IssuerError } from "../identity/issuer.ts";
 import { judgementWords } from "../identity/judgement.ts";
 import type { PeerClock, PeerTime } from "../identity/time/time-view.ts";
 import { parseTrustBundle } from "../identity/trust-bundle.ts";
+import { askOnce, targetOf } from "./http-question.ts";
 import { clientRefused, unreachable, untrusted } from "./issuer-failures.ts";
 import { type IssuerReply, readReply } from "./issuer-reply.ts";
 import { NameLookup } from "./name-lookup.ts";
@@ -71,7 +71,6 @@ export interface IssuerExchangeParts {
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const TOTAL_TIMEOUT_MS = 20_000;
-const MAX_HEADER_BYTES = 16_384;
 
 /** How far a question has come. */
 interface Progress {
@@ -196,38 +195,21 @@ export class IssuerExchange {
     progress: Progress,
     signal: AbortSignal,
   ): Promise<IssuerReply> {
-    const { url, post, maxBytes, headers = {} } = question;
+    const { url, post, maxBytes } = question;
     const where = whereOf(targetOf(url));
-    return new Promise((resolve, reject) => {
-      const request = httpRequest({
-        createConnection: () => socket,
-        signal,
-        method: post === undefined ? "GET" : "POST",
-        path: `${url.pathname}${url.search}`,
-        headers: {
-          Host: url.host,
-          Connection: "close",
-          "User-Agent": "microedge",
-          ...(post === undefined ? {} : { "Content-Length": String(Buffer.byteLength(post.body)) }),
-          ...(post?.contentType === undefined ? {} : { "Content-Type": post.contentType }),
-          ...headers,
-        },
-        maxHeaderSize: MAX_HEADER_BYTES,
-      });
-      // In TLS 1.3 a server refuses our certificate after the request was written, and has not read it.
-      request.on("error", (error) => {
-        const late = lateRefusal(error);
-        reject(late === undefined ? error : (clientRefused(where, late, error) ?? error));
-      });
-      request.on("response", (response: IncomingMessage) => {
-        const nowMs = this.#parts.clock.now();
-        readReply(response, { where, maxBytes, nowMs, posted: post !== undefined }).then(
-          resolve,
-          reject,
-        );
-      });
-      progress.sent = true;
-      request.end(post?.body);
+    const nowMs = this.#parts.clock.now();
+    const posted = post !== undefined;
+    progress.sent = true;
+    const reply = askOnce(
+      socket,
+      question,
+      (response) => readReply(response, { where, maxBytes, nowMs, posted }),
+      signal,
+    );
+    // In TLS 1.3 a server refuses our certificate after the request was written, and has not read it.
+    return reply.catch((error: unknown) => {
+      const late = error instanceof IssuerError ? undefined : lateRefusal(error);
+      throw late === undefined ? error : (clientRefused(where, late, error) ?? error);
     });
   }
 }
@@ -263,8 +245,4 @@ function issuerTime(time: PeerClock): PeerTime {
   if (doubt === undefined || doubt.policy.notYetValid === "refuse") return { nowMs, doubt };
   const policy = { ...doubt.policy, notYetValid: "tolerate" } as const;
   return { nowMs, doubt: { ...doubt, policy } };
-}
-
-function targetOf(url: URL): { readonly host: string; readonly port: number } {
-  return { host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port) || 443 };
 }

@@ -1,6 +1,7 @@
 /** Reads what an authority answered, up to a limit; web pages and redirections are no answers. */
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { IssuerError } from "../identity/issuer.ts";
+import { retryAfterOf } from "./retry-after.ts";
 
 export interface IssuerReply {
   readonly status: number;
@@ -21,8 +22,6 @@ export interface ReplyLimits {
   /** It was no mere reading: what can't be understood may have been a certificate. */
   readonly posted: boolean;
 }
-
-const MAX_RETRY_AFTER_MS = 86_400_000;
 
 /** @throws IssuerError `captive-portal` or `answer`; an error of the connection as it is. */
 export async function readReply(
@@ -66,16 +65,4 @@ export async function readReply(
 function requestIdOf(headers: IncomingHttpHeaders): string | undefined {
   const value = headers["x-request-id"];
   return typeof value === "string" && /^[\x21-\x7e]{1,100}$/.test(value) ? value : undefined;
-}
-
-/** Seconds, or a date (RFC 9110 section 10.2.3), which counts from the server's own `Date`: our clock may be wrong. */
-function retryAfterOf(headers: IncomingHttpHeaders, nowMs: number): number | undefined {
-  const text = headers["retry-after"]?.trim();
-  if (text === undefined || text === "") return undefined;
-  const serverNow = Date.parse(headers.date ?? "");
-  const fromNow = /^\d{1,9}$/.test(text)
-    ? Number(text) * 1_000
-    : Date.parse(text) - (Number.isNaN(serverNow) ? nowMs : serverNow);
-  if (Number.isNaN(fromNow)) return undefined;
-  return Math.min(Math.max(0, fromNow), MAX_RETRY_AFTER_MS);
 }

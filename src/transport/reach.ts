@@ -1,6 +1,6 @@
 /**
  * From a name to a TCP connection: its addresses in a race, or a tunnel through the HTTP proxy. Leaves
- * nothing open behind it when it fails.
+ * nothing open behind it when it fails. Nothing else in the agent opens a connection (a test sees to it).
  */
 import type { Socket } from "node:net";
 import { AgentError } from "../base/errors.ts";
@@ -28,7 +28,7 @@ export interface ReachParts {
 }
 
 /**
- * A connection to the target, or a tunnel to it.
+ * A connection to the target, or a tunnel to it. The network port is told the outcome.
  *
  * @throws AgentError `ERR_RPC_CONNECT`, which names every address tried; the signal's reason.
  */
@@ -37,10 +37,30 @@ export async function reach(
   parts: ReachParts,
   signal: AbortSignal,
 ): Promise<Socket> {
-  const { proxy, onStep } = parts;
-  if (proxy === undefined || bypassesProxy(proxy, target.host, target.port)) {
-    return connectTo(target, parts, signal);
+  const { network } = parts;
+  try {
+    const socket = await goTo(target, parts, signal);
+    network.outcome?.(target.host, true);
+    return socket;
+  } catch (error) {
+    // Also when the caller's patience ended: a network that swallows everything looks like that.
+    network.outcome?.(target.host, false);
+    throw error;
   }
+}
+
+/** Whether a target is reached through the proxy. */
+export function proxyFor(
+  proxy: ProxySettings | undefined,
+  { host, port }: HostAndPort,
+): ProxySettings | undefined {
+  return proxy === undefined || bypassesProxy(proxy, host, port) ? undefined : proxy;
+}
+
+async function goTo(target: HostAndPort, parts: ReachParts, signal: AbortSignal): Promise<Socket> {
+  const { onStep } = parts;
+  const proxy = proxyFor(parts.proxy, target);
+  if (proxy === undefined) return connectTo(target, parts, signal);
   const socket = await connectTo(proxy, parts, signal);
   onStep("waiting for the proxy to open a tunnel");
   try {

@@ -9,14 +9,13 @@
 import type { X509Certificate } from "node:crypto";
 import { isIP, type Socket } from "node:net";
 import { connect as connectTls, createSecureContext, type TLSSocket } from "node:tls";
-import { errorText } from "../base/errors.ts";
+import { errorText, isAgentError } from "../base/errors.ts";
 import type { Clock } from "../host/clock.ts";
-import type { Network, NetworkAddress } from "../host/network.ts";
+import type { Network } from "../host/network.ts";
 import type { TlsMaterial } from "../identity/tls-material.ts";
 import { parseTrustBundle, type TrustBundle } from "../identity/trust-bundle.ts";
 import { type Certificate, readCertificate } from "../identity/x509/certificate.ts";
 import { type Aftermath, goMicroRefusal } from "./handshake-aftermath.ts";
-import { raceAddresses } from "./happy-eyeballs.ts";
 import { NameLookup } from "./name-lookup.ts";
 import {
   classifyHandshakeError,
@@ -34,6 +33,8 @@ import {
   type ProbeResult,
   probedCertificate,
 } from "./probe-result.ts";
+import type { ProxySettings } from "./proxy-settings.ts";
+import { proxyFor, reach, whereOf } from "./reach.ts";
 import { sentChain } from "./sent-chain.ts";
 import { waitFor } from "./socket-events.ts";
 import { type MinVersion, policyOptions } from "./tls-policy.ts";
@@ -48,6 +49,8 @@ export interface ProbeOptions {
   /** What the agent is configured to accept; the probe itself also tries TLS 1.2. */
   readonly minVersion: MinVersion;
   readonly network: Network;
+  /** As for calls (`client.proxy`). */
+  readonly proxy?: ProxySettings | undefined;
   readonly clock: Clock;
   /** For each step: name, TCP, handshake. */
   readonly timeoutMs: number;
@@ -92,71 +95,68 @@ class Probe {
   readonly #options: ProbeOptions;
   readonly #draft: Draft;
   readonly #where: string;
+  readonly #lookup: NameLookup;
+  readonly #proxy: ProxySettings | undefined;
 
   constructor(options: ProbeOptions, draft: Draft) {
     this.#options = options;
     this.#draft = draft;
-    const { host, port } = options;
-    this.#where = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+    this.#where = whereOf(options);
+    this.#lookup = new NameLookup(options);
+    this.#proxy = proxyFor(options.proxy, options);
   }
 
   async run(signal: AbortSignal): Promise<void> {
     const { findings } = this.#draft;
-    const addresses = await this.#resolve(signal);
-    if (addresses === undefined) return;
-    const raw = await this.#reach(addresses, signal);
+    if (this.#proxy === undefined && !(await this.#resolve(signal))) return;
+    const raw = await this.#reach(signal);
     if (raw === undefined) return;
-    findings.push(good("tcp", `${this.#draft.connectedTo} accepts connections`));
+    const words =
+      this.#proxy === undefined
+        ? `${this.#draft.connectedTo} accepts connections`
+        : `the proxy ${whereOf(this.#proxy)} opened a tunnel to ${this.#where}`;
+    findings.push(good("tcp", words));
     const { material } = this.#options;
     const socket = await this.#shake(raw, material, signal);
     if (!("socket" in socket)) {
-      await this.#explainFailure(socket, addresses, signal);
+      await this.#explainFailure(socket, signal);
       return;
     }
     this.#describe(socket.socket);
     const withOurs = await this.#aftermath(socket.socket, signal);
     socket.socket.destroy();
-    await this.#clientCertificate(withOurs, addresses, signal);
+    await this.#clientCertificate(withOurs, signal);
   }
 
-  async #resolve(signal: AbortSignal): Promise<readonly NetworkAddress[] | undefined> {
-    const { network, clock, timeoutMs, host } = this.#options;
+  async #resolve(signal: AbortSignal): Promise<boolean> {
     try {
-      const found = await new NameLookup({ network, clock, timeoutMs }).resolve(host, signal);
+      const found = await this.#lookup.resolve(this.#options.host, signal);
       this.#draft.addresses = found.map(({ address }) => address);
-      return found;
+      return true;
     } catch (error) {
       signal.throwIfAborted();
       const fix = "check the spelling and this machine's name server (/etc/resolv.conf)";
       this.#draft.findings.push(failure("dns", errorText(error), fix));
-      return undefined;
+      return false;
     }
   }
 
-  async #reach(
-    addresses: readonly NetworkAddress[],
-    signal: AbortSignal,
-  ): Promise<Socket | undefined> {
-    const { clock } = this.#options;
+  async #reach(signal: AbortSignal): Promise<Socket | undefined> {
+    const { host, port, network, clock } = this.#options;
+    const onStep = (): void => undefined;
+    const parts = { network, clock, lookup: this.#lookup, proxy: this.#proxy, onStep };
     try {
-      const raw = await this.#limited(signal, (limit) => {
-        const open = async (address: NetworkAddress, abort: AbortSignal): Promise<Socket> => {
-          const socket = this.#options.network.connect(address, this.#options.port);
-          await waitFor(socket, "connect", abort);
-          return socket;
-        };
-        const discard = (socket: Socket): void => void socket.destroy();
-        return raceAddresses({ addresses, open, discard, clock, signal: limit });
-      });
+      const raw = await this.#limited(signal, (limit) => reach({ host, port }, parts, limit));
       this.#draft.connectedTo = raw.remoteAddress;
       return raw;
     } catch (error) {
       signal.throwIfAborted();
-      const causes = error instanceof AggregateError ? error.errors : [error];
-      const words = new Set(causes.map((cause) => connectWords(cause, this.#where)));
+      const words = isAgentError(error) ? error.message : connectWords(error, this.#where);
       const fix =
-        "check that the service runs and listens on this address, and the firewall between";
-      this.#draft.findings.push(failure("tcp", [...words].join("; "), fix));
+        this.#proxy === undefined
+          ? "check that the service runs and listens on this address, and the firewall between"
+          : "check client.proxy and what the proxy lets through";
+      this.#draft.findings.push(failure("tcp", words, fix));
       return undefined;
     }
   }
@@ -268,11 +268,7 @@ class Probe {
     });
   }
 
-  async #clientCertificate(
-    withOurs: Aftermath,
-    addresses: readonly NetworkAddress[],
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #clientCertificate(withOurs: Aftermath, signal: AbortSignal): Promise<void> {
     const { findings } = this.#draft;
     const ours = this.#options.material !== undefined;
     const put = (answer: ClientCertificateAnswer, finding: Finding): void => {
@@ -285,7 +281,7 @@ class Probe {
       put(ours ? "refused" : "demanded", failure(id, withOurs.words, withOurs.fix));
       return;
     }
-    const refusesNobody = ours ? await this.#refusesNobody(addresses, signal) : true;
+    const refusesNobody = ours ? await this.#refusesNobody(signal) : true;
     if (refusesNobody === false) {
       put("accepted", good(id, "the server demands a client certificate and takes ours"));
       return;
@@ -300,11 +296,8 @@ class Probe {
   }
 
   /** `false`: a connection without certificate is turned away. */
-  async #refusesNobody(
-    addresses: readonly NetworkAddress[],
-    signal: AbortSignal,
-  ): Promise<boolean | undefined> {
-    const raw = await this.#reach(addresses, signal);
+  async #refusesNobody(signal: AbortSignal): Promise<boolean | undefined> {
+    const raw = await this.#reach(signal);
     if (raw === undefined) return undefined;
     const shaken = await this.#shake(raw, undefined, signal);
     if (!("socket" in shaken)) return false;
@@ -315,7 +308,6 @@ class Probe {
 
   async #explainFailure(
     { cause, words, fix }: HandshakeFailure,
-    addresses: readonly NetworkAddress[],
     signal: AbortSignal,
   ): Promise<void> {
     const { findings } = this.#draft;
@@ -325,7 +317,7 @@ class Probe {
     }
     if (cause === "peer-wants-certificate") this.#draft.clientCertificate = "demanded";
     const guessable = cause === "not-tls" || cause === "reset" || cause === "timeout";
-    if (guessable && (await this.#speaksHttp(addresses, signal))) {
+    if (guessable && (await this.#speaksHttp(signal))) {
       findings.push(
         failure(
           "plain-http",
@@ -339,8 +331,8 @@ class Probe {
   }
 
   /** Asks in plain text; a TLS server never answers that with the status line of a good answer. */
-  async #speaksHttp(addresses: readonly NetworkAddress[], signal: AbortSignal): Promise<boolean> {
-    const raw = await this.#reach(addresses, signal);
+  async #speaksHttp(signal: AbortSignal): Promise<boolean> {
+    const raw = await this.#reach(signal);
     if (raw === undefined) return false;
     raw.on("error", () => raw.destroy());
     const answer = new Promise<boolean>((resolve) => {

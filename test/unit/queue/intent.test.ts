@@ -72,7 +72,7 @@ suite("what is kept of an error", () => {
     },
     {
       error: new AgentError("ERR_INTERNAL", `token ${token}`),
-      kept: "ERR_INTERNAL: token [left out].[left out].x",
+      kept: "ERR_INTERNAL: token [left out]",
       why: "no token",
     },
     {

@@ -157,6 +157,16 @@ export const IDENTITY_ERRORS = {
     hint: "the other side did not answer in time; the attempt is made again by itself",
   },
   ERR_QUEUE_CLOSED: { status: 503, retry: true, hint: "the agent is stopping; try again" },
+  ERR_REPORT_REFUSED: {
+    status: 502,
+    retry: false,
+    hint: "read the code that the service answered; then `microedge queue retry` sends the report again",
+  },
+  ERR_REPORT_LOST: {
+    status: 500,
+    retry: false,
+    hint: "nothing to do: the gap in the numbers shows the fleet that a report is missing",
+  },
   // trusted time
   ERR_TRUST_UPDATE: {
     status: 400,

@@ -125,6 +125,13 @@ export const EVENTS = {
     level: "error",
     msg: "the outcome of an attempt could not be written; a restart would make the attempt again",
   },
+  "report.made": { level: "info", msg: "a report to the fleet is in the rotation queue" },
+  "report.delivered": { level: "info", msg: "the fleet has taken a report" },
+  "report.refused": { level: "error", msg: "the fleet refuses a report; it is not sent again" },
+  "report.unwritten": {
+    level: "warn",
+    msg: "what is to be reported could not be kept; it is tried again within ten minutes",
+  },
   "certificate.rotated": { level: "info", msg: "a new generation of the identity is in force" },
   "certificate.refused": {
     level: "error",

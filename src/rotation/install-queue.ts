@@ -10,12 +10,19 @@ export class InstallQueue {
   #open = 0;
   /** Ends the wait of the one that waits to install. */
   #supersede: (() => void) | undefined;
+  readonly #after: () => void;
+
+  /** @param after Called after each change, also one that failed. */
+  constructor(after: () => void = () => undefined) {
+    this.#after = after;
+  }
 
   /** Runs `task` when everything before it is done. */
   run<T>(task: () => Promise<T>): Promise<T> {
     this.#open += 1;
     const turn = this.#tail.then(task).finally(() => {
       this.#open -= 1;
+      this.#after();
     });
     // Its failure is its caller's; the next one runs all the same.
     this.#tail = turn.catch(() => undefined);

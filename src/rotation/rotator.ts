@@ -43,7 +43,8 @@ export class Rotator implements Part {
   readonly #judge: CandidateJudge;
   readonly #fallBack: FallBack;
   readonly #say: RotationLog;
-  readonly #queue = new InstallQueue();
+  readonly #listeners = new Set<() => void>();
+  readonly #queue = new InstallQueue(() => this.#changed());
   readonly #window: TrustWindow;
   #probation: RunningProbation | undefined;
   #look: Look | undefined;
@@ -164,6 +165,12 @@ export class Rotator implements Part {
     return (
       this.#probation !== undefined && peers().length > 0 && store.current?.mark !== "trialled"
     );
+  }
+
+  /** Calls `listener` when {@link status} may say something else; returns the function that ends it. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** Other probe peers are configured: what is not proven yet is tried against them at once. */
@@ -354,6 +361,11 @@ export class Rotator implements Part {
     if (this.#probation?.generation !== number) return;
     this.#probation = undefined;
     if (end.kind === "proven") log.emit("certificate.proven", { generation: number });
+    this.#changed();
+  }
+
+  #changed(): void {
+    for (const listener of [...this.#listeners]) listener();
   }
 
   async #mark(number: number): Promise<void> {

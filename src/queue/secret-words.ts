@@ -25,14 +25,12 @@ const MIN_OPAQUE = 22;
 /** In the path of a URL, where tokens of web hooks live. */
 const MIN_OPAQUE_IN_URL = 16;
 /** One word: small, capitalised or in humps (`notBefore`), or a number; with a few digits, as in `sha256`. */
-const WORD = /^(?:|\d{1,14}|[A-Z]{1,20}\d{0,4}|[A-Z]?[a-z]{1,20}(?:[A-Z][a-z]{2,12}){0,6}\d{0,4})$/;
+const WORD = /^(?:|\d{1,14}|[A-Z]{1,20}\d{0,4}|[A-Z]?[a-z]{1,20}(?:[A-Z][a-z]{2,12}){0,4}\d{0,4})$/;
 
 export function withoutSecrets(text: string): string {
   return text
     .replace(PEM, "[PEM left out]")
     .replace(JWT, LEFT_OUT)
-    .replace(CREDENTIALS, `$1 ${LEFT_OUT}`)
-    .replace(ASSIGNED, `$1$2${LEFT_OUT}`)
     .replace(URL_LIKE, (_, scheme: string, authority: string, path: string, rest?: string) => {
       const at = authority.lastIndexOf("@");
       const host = at < 0 ? authority : `${LEFT_OUT}@${authority.slice(at + 1)}`;
@@ -40,6 +38,8 @@ export function withoutSecrets(text: string): string {
       return `${scheme}://${host}${pathWords(path)}${query}`;
     })
     .replace(QUERY, `?${LEFT_OUT}`)
+    .replace(CREDENTIALS, `$1 ${LEFT_OUT}`)
+    .replace(ASSIGNED, `$1$2${LEFT_OUT}`)
     .replace(USERINFO, `${LEFT_OUT}@`)
     .replace(OCTETS, LEFT_OUT)
     .replace(RUN, runWords);

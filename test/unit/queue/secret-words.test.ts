@@ -25,7 +25,7 @@ const STAYS: readonly { readonly text: string; readonly why: string }[] = [
     text: "ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED from the authority",
   },
   { why: "a long constant of Node", text: "UNABLE_TO_VERIFY_LEAF_SIGNATURE" },
-  { why: "a name in humps", text: "disableIssuedAtCheckForProvisioner is off" },
+  { why: "a name in humps", text: "disableIssuedCheckForProvisioner is off" },
   { why: "a word with hyphens", text: "client-certificate-revoked-by-operator" },
   { why: "a number of a request", text: "request cq1v2k8t9m4s73f0abcd of the authority" },
   { why: "a SPIFFE ID", text: "spiffe://fleet.example/device/roof-7 is not served" },

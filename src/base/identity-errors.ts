@@ -189,6 +189,16 @@ export const IDENTITY_ERRORS = {
     retry: false,
     hint: "a newer identity came while this one waited; look at `microedge cert history`",
   },
+  ERR_INSTALL_NUMBER: {
+    status: 409,
+    retry: false,
+    hint: "push what is new under a generation above all before; `microedge queue list` shows the last",
+  },
+  ERR_INSTALL_WAITS: {
+    status: 503,
+    retry: true,
+    hint: "nothing: it goes in force by itself; `microedge queue drop` gives it up",
+  },
   ERR_CERT_LOCAL: {
     status: 500,
     retry: false,

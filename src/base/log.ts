@@ -183,6 +183,21 @@ export const EVENTS = {
     level: "warn",
     msg: "a key that is no longer needed could not be removed; the next start removes it",
   },
+  "install.accepted": {
+    level: "info",
+    msg: "a pushed identity is on the disk; it goes in force as soon as it may",
+  },
+  "install.waits": { level: "info", msg: "a pushed identity is not put in force yet" },
+  "install.left": {
+    level: "warn",
+    msg: "what a pushed identity needed could not be removed; it costs space until the next start",
+  },
+  "trust.update.accepted": { level: "info", msg: "a signed trust update is on the disk" },
+  "trust.update.waits": { level: "warn", msg: "a trust update can't be put in force yet" },
+  "trust.update.left": {
+    level: "warn",
+    msg: "a trust update that is over could not be removed; it costs space until the next start",
+  },
   "trust.update.applied": { level: "info", msg: "a signed trust update is in force" },
   "trust.update.refused": { level: "error", msg: "a trust update was refused" },
   "trust.overlap.begun": {
@@ -220,6 +235,12 @@ export const EVENTS = {
   "handler.note": { level: "info", msg: "a handler module reports" },
   "handler.warning": { level: "warn", msg: "a handler module warns" },
   "control.listening": { level: "info", msg: "control socket accepts commands" },
+  "metrics.listening": { level: "info", msg: "figures are served to scrapers on this machine" },
+  "metrics.unavailable": {
+    level: "warn",
+    msg: "figures can't be served; it is tried once a minute",
+  },
+  "metrics.failed": { level: "warn", msg: "figures could not be read or their socket not removed" },
   "control.request.failed": { level: "warn", msg: "control request failed" },
   "time.known": { level: "info", msg: "how far the clock is trusted has changed" },
   "time.clock.wrong": {

@@ -33,11 +33,20 @@ export type TrustRefusal =
   | "wrong-epoch"
   | "gap"
   | "fork"
-  | "not-yet-valid"
   | "out-of-date";
 
+export interface FollowedChain {
+  /** The last, which is to be in force. */
+  readonly update: SignedTrustUpdate;
+  readonly steps: number;
+  /** All that lead to it from where the device is. */
+  readonly chain: readonly SignedTrustUpdate[];
+}
+
 export type TrustVerdict =
-  | { readonly kind: "take"; readonly update: SignedTrustUpdate; readonly steps: number }
+  | ({ readonly kind: "take" } & FollowedChain)
+  /** Good, but its time has not come. */
+  | ({ readonly kind: "not-yet-valid"; readonly words: string } & FollowedChain)
   /** Nothing newer in it: a file that is read again, or a replay. */
   | { readonly kind: "known"; readonly words: string }
   | { readonly kind: "refused"; readonly reason: TrustRefusal; readonly words: string };
@@ -76,8 +85,7 @@ function follow(newer: readonly SignedTrustUpdate[], context: TrustContext): Tru
   // The newest that stands on its own saves everything before it.
   const start = newer.findLastIndex(({ previous }) => previous === ANY);
   let { sequence, digest } = context.position;
-  let last: SignedTrustUpdate | undefined;
-  let steps = 0;
+  const chain: SignedTrustUpdate[] = [];
   for (const update of newer.slice(Math.max(0, start))) {
     const which = `update ${update.sequence}`;
     if (update.device !== ANY && update.device !== device) {
@@ -97,27 +105,35 @@ function follow(newer: readonly SignedTrustUpdate[], context: TrustContext): Tru
     }
     sequence = update.sequence;
     digest = bundleDigest(update.bundle);
-    last = update;
-    steps += 1;
+    chain.push(update);
   }
-  if (last === undefined) throw new TypeError("there is at least one newer update");
-  return inDate(last, context.time) ?? { kind: "take", update: last, steps };
+  const update = chain.at(-1);
+  if (update === undefined) throw new TypeError("there is at least one newer update");
+  return judgeDates({ update, steps: chain.length, chain }, context.time);
 }
 
 /** A clock that nobody vouches for is heard neither way: only what is proven refuses. */
-function inDate(update: SignedTrustUpdate, time: TimeView): TrustVerdict | undefined {
-  const { notBefore, notAfter, sequence } = update;
-  const vouched = !time.clockWrong && (time.state === "network" || time.state === "authenticated");
-  if (vouched && time.nowMs < notBefore) {
-    const words = `update ${sequence} counts from ${formatMoment(notBefore)} on`;
-    return refused("not-yet-valid", words);
-  }
-  const atLeast = vouched ? time.nowMs : time.floorMs;
+function judgeDates(followed: FollowedChain, time: TimeView): TrustVerdict {
+  const { notBefore, notAfter, sequence } = followed.update;
+  const atLeast = isVouched(time) ? time.nowMs : time.floorMs;
   if (atLeast > notAfter) {
     const words = `update ${sequence} counted until ${formatMoment(notAfter)}: fetch a newer one`;
     return refused("out-of-date", words);
   }
-  return undefined;
+  if (isTooEarly(notBefore, time)) {
+    const words = `update ${sequence} counts from ${formatMoment(notBefore)} on`;
+    return { kind: "not-yet-valid", ...followed, words };
+  }
+  return { kind: "take", ...followed };
+}
+
+/** @param beginsAt Unix ms. */
+export function isTooEarly(beginsAt: number, time: TimeView): boolean {
+  return isVouched(time) && time.nowMs < beginsAt;
+}
+
+function isVouched({ clockWrong, state }: TimeView): boolean {
+  return !clockWrong && (state === "network" || state === "authenticated");
 }
 
 function refused(reason: TrustRefusal, words: string): TrustVerdict {

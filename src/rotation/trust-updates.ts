@@ -1,6 +1,6 @@
 /**
- * Takes signed trust updates: by command, from a file that appears (USB), from a URL. What was taken is kept
- * as a note of the store, so that no older one counts again.
+ * Judges signed trust updates and puts them in force. What was taken is kept as a note of the store, so that
+ * no older one counts again.
  *
  * The old authorities stay for the overlap, and longer when the device's own certificate needs them: until
  * it has been renewed under the new ones. The note is written after the bundle is in force; a power cut
@@ -13,7 +13,7 @@ import type { FleetKey } from "../identity/time/time-statement.ts";
 import type { TimeView } from "../identity/time/time-view.ts";
 import type { Rotator } from "./rotator.ts";
 import { bundleDigest, parseTrustUpdates } from "./trust-update.ts";
-import { judgeTrustUpdates, type TrustPosition } from "./trust-update-chain.ts";
+import { judgeTrustUpdates, type TrustPosition, type TrustVerdict } from "./trust-update-chain.ts";
 
 export const TRUST_NOTE = "trust-position";
 
@@ -32,7 +32,8 @@ export interface TrustUpdatesPorts {
 }
 
 export interface TrustUpdateOutcome {
-  readonly outcome: "taken" | "known";
+  /** `waiting`: good, and on the disk; why it is not in force yet is in the words. */
+  readonly outcome: "taken" | "known" | "waiting";
   /** Of the last update that counts now. */
   readonly sequence: number;
   /** How many of the chain were gone through. */
@@ -81,8 +82,18 @@ export class TrustUpdates {
     return (await this.#position())?.sequence ?? 0;
   }
 
-  async #take(text: string): Promise<TrustUpdateOutcome> {
-    const { store, rotator, keys, device, time, overlapMs, onTaken, log } = this.#ports;
+  /**
+   * What becomes of a file of updates here and now; changes nothing.
+   *
+   * @throws AgentError `ERR_TRUST_UPDATE` when it can't be read, `ERR_IDENTITY_NONE` for an empty store,
+   *   `ERR_STORE_CORRUPT`.
+   */
+  async judge(text: string): Promise<TrustVerdict> {
+    return (await this.#judge(text)).verdict;
+  }
+
+  async #judge(text: string) {
+    const { store, keys, device, time } = this.#ports;
     const { current } = store;
     if (current === undefined) {
       const words = "the store is empty: there is no identity that the trust bundle could be for";
@@ -93,10 +104,15 @@ export class TrustUpdates {
     const verdict = judgeTrustUpdates(parseTrustUpdates(text), {
       ...{ position, keys: keys(), device: device(), epoch: store.epoch, time: time() },
     });
-    if (verdict.kind === "refused") {
-      throw new AgentError("ERR_TRUST_UPDATE", verdict.words, {
-        fields: { cause: verdict.reason },
-      });
+    return { kept, position, verdict };
+  }
+
+  async #take(text: string): Promise<TrustUpdateOutcome> {
+    const { store, rotator, overlapMs, onTaken, log } = this.#ports;
+    const { kept, position, verdict } = await this.#judge(text);
+    if (verdict.kind === "refused" || verdict.kind === "not-yet-valid") {
+      const cause = verdict.kind === "refused" ? verdict.reason : verdict.kind;
+      throw new AgentError("ERR_TRUST_UPDATE", verdict.words, { fields: { cause } });
     }
     if (verdict.kind === "known") {
       return { outcome: "known", sequence: position.sequence, steps: 0, words: verdict.words };

@@ -22,6 +22,10 @@ import { configShowCommand } from "./commands/config-show.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { enrollCommand } from "./commands/enroll.ts";
+import { fleetInitCommand } from "./commands/fleet-init.ts";
+import { fleetTimeCommand } from "./commands/fleet-time.ts";
+import { fleetTrustCommand } from "./commands/fleet-trust.ts";
+import { fleetVerifyCommand } from "./commands/fleet-verify.ts";
 import { helpCommand } from "./commands/help.ts";
 import { keyCreateCommand } from "./commands/key-create.ts";
 import { keyListCommand } from "./commands/key-list.ts";
@@ -78,6 +82,10 @@ export const COMMANDS: readonly Command[] = [
   configSchemaCommand,
   pkiInitCommand,
   pkiIssueCommand,
+  fleetInitCommand,
+  fleetTrustCommand,
+  fleetVerifyCommand,
+  fleetTimeCommand,
   versionCommand,
   completionCommand(() => COMMANDS),
   helpCommand(() => COMMANDS),

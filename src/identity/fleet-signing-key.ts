@@ -24,7 +24,7 @@ export class FleetSigningKey implements FleetSigner {
     const { asymmetricKeyType: kind } = privateKey;
     if (kind !== "ed25519") {
       const words = `a fleet key is Ed25519, and this one is ${kind ?? "none"}`;
-      const fix = "make one with `microedge fleet create-key FILE`";
+      const fix = "make one with `microedge fleet init FILE`";
       throw new AgentError("ERR_KEY_INVALID", words, { fields: { fix } });
     }
     const { x = "" } = privateKey.export({ format: "jwk" });

@@ -75,7 +75,7 @@ export async function readImport(
     throw usage("say what to import: --cert FILE, or --pkcs12 FILE", help);
   }
   const passphrase = await readPassphrase(terminal, choice["passphrase-file"]);
-  const trustPem = ca === undefined ? undefined : await readTrustPem(terminal, ca, "--ca");
+  const trustPem = ca === undefined ? undefined : await readTextInput(terminal, ca, "--ca");
   const sources =
     pkcs12 === undefined
       ? [
@@ -112,8 +112,8 @@ export async function readPassphrase(
   return line;
 }
 
-/** A trust bundle. @throws AgentError naming the file: `ERR_FILE_IO`, `ERR_IMPORT_INVALID` when it is empty. */
-export async function readTrustPem(
+/** A file that must not be empty, of 1 MiB at most. @throws AgentError naming the file: `ERR_FILE_IO`, `ERR_IMPORT_INVALID` when it is empty. */
+export async function readTextInput(
   terminal: Terminal,
   path: string,
   option: string,

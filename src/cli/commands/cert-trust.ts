@@ -3,32 +3,34 @@
  */
 import { usage } from "../arguments.ts";
 import { openDesk } from "../certificates/desk.ts";
-import { readTrustPem } from "../certificates/files.ts";
+import { readTextInput } from "../certificates/files.ts";
 import { formatTrust } from "../certificates/format.ts";
 import { openRenewalDesk } from "../certificates/renewal-desk.ts";
 import { command } from "../command.ts";
+import { parseDuration } from "../format/duration.ts";
 
 const HELP = "microedge help cert trust";
-const MAX_OVERLAP_DAYS = 3_650;
+/** As src/rotation/trust-window.ts has it. */
+const MAX_OVERLAP_DAYS = 366;
 const DAY_MS = 86_400_000;
 
 export const certTrustCommand = command({
   name: "cert trust",
   summary: "list the authorities of the trust bundle, or replace the bundle",
   detail:
-    "With --replace the new bundle is refused unless this device's own certificate verifies under it. With --overlap the old authorities count as well for so many days, so that peers which have not changed yet are still served; then they leave by themselves. With --update FILE the roots come from trust updates that the fleet has signed (trust.update_keys), one a line; the old ones stay for trust.overlap_days, and as long as this device's own certificate needs them.",
+    "With --replace the new bundle is refused unless this device's own certificate verifies under it. With --overlap the old authorities count as well for so long, so that peers which have not changed yet are still served; then they leave by themselves. With --update FILE the roots come from trust updates that the fleet has signed (trust.update_keys), one a line; the old ones stay for trust.overlap_days, and as long as this device's own certificate needs them.",
   options: {
     replace: { type: "string", value: "FILE", doc: "the new trust bundle, PEM" },
     update: { type: "string", value: "FILE", doc: "signed trust updates, one a line" },
     overlap: {
       type: "string",
-      value: "DAYS",
-      doc: "how long the old authorities count as well; default 0",
+      value: "SPAN",
+      doc: "how long the old authorities count as well: 12h, 30d, or a number of days; default 0",
     },
   },
   examples: [
     "microedge cert trust",
-    "microedge cert trust --replace roots.pem --overlap 30",
+    "microedge cert trust --replace roots.pem --overlap 30d",
     "microedge cert trust --update /media/usb/trust-updates.jsonl",
   ],
   async run({ terminal, report, configFile, options }) {
@@ -38,7 +40,7 @@ export const certTrustCommand = command({
     if (options.update !== undefined) {
       if (options.replace !== undefined)
         throw usage("--update and --replace exclude another", HELP);
-      const text = await readTrustPem(terminal, options.update, "--update");
+      const text = await readTextInput(terminal, options.update, "--update");
       await using renewal = await openRenewalDesk(terminal, configFile);
       const taken = await renewal.renewal.takeTrust(text);
       return report.result({ ...taken }, () => taken.words);
@@ -48,7 +50,7 @@ export const certTrustCommand = command({
       options.replace === undefined
         ? await desk.certificates.trust()
         : await desk.certificates.replaceTrust(
-            await readTrustPem(terminal, options.replace, "--replace"),
+            await readTextInput(terminal, options.replace, "--replace"),
             parseOverlap(options.overlap),
           );
     return report.result({ ...trust }, () => formatTrust(trust, terminal.clock.now()));
@@ -57,9 +59,11 @@ export const certTrustCommand = command({
 
 /** Milliseconds. @throws AgentError `ERR_USAGE`. */
 function parseOverlap(text: string | undefined): number {
-  const days = Number(text ?? "0");
-  if (!/^\d+$/.test(text ?? "0") || days > MAX_OVERLAP_DAYS) {
-    throw usage(`--overlap must be a whole number of days up to ${MAX_OVERLAP_DAYS}`, HELP);
-  }
-  return days * DAY_MS;
+  if (text === undefined) return 0;
+  const spanMs = /^\d+$/.test(text) ? Number(text) * DAY_MS : parseDuration(text);
+  if (spanMs !== undefined && spanMs <= MAX_OVERLAP_DAYS * DAY_MS) return spanMs;
+  throw usage(
+    `--overlap must be a span like 12h or 30d, or a whole number of days, up to ${MAX_OVERLAP_DAYS} days; not "${text}"`,
+    HELP,
+  );
 }

@@ -11,7 +11,7 @@ export const timeChallengeCommand = command({
   name: "time challenge",
   summary: "draw what a time statement of the fleet must answer",
   detail:
-    "For a device whose clock is wrong and can't be set otherwise. Needs the running agent, a certificate store, and a key under time.fleet_keys. The answer counts once, within ten minutes, and not after a restart. docs/time.md shows how to sign it with OpenSSL.",
+    "For a device whose clock is wrong and can't be set otherwise. Needs the running agent, a certificate store, and a key under time.fleet_keys. The answer counts once, within ten minutes, and not after a restart. `microedge fleet time` answers it, on the machine of whoever holds the key.",
   options: {},
   examples: ["microedge time challenge --json"],
   async run({ terminal, report, configFile }) {

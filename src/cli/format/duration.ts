@@ -6,11 +6,12 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   s: 1_000,
   m: 60_000,
   h: 3_600_000,
+  d: 86_400_000,
 };
 
-/** `250ms`, `5s`, `1.5m` in milliseconds; `undefined` for anything else, a bare number included. */
+/** `250ms`, `5s`, `1.5m`, `30d` in milliseconds; `undefined` for anything else, a bare number included. */
 export function parseDuration(text: string): number | undefined {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text);
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
   const span = Math.round(Number(match?.[1]) * (UNITS_MS[match?.[2] ?? ""] ?? Number.NaN));
   return span >= 1 && Number.isSafeInteger(span) ? span : undefined;
 }

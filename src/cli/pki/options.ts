@@ -1,14 +1,19 @@
 /**
- * What the `pki` commands read from their command line. Pure.
+ * What the `pki` and `fleet` commands read from their command line. Pure.
  */
 import { usage } from "../arguments.ts";
 
 /** A whole number of days. @throws AgentError `ERR_USAGE`. */
-export function parseDays(text: string | undefined, fallback: number, most: number): number {
+export function parseDays(
+  text: string | undefined,
+  fallback: number,
+  most: number,
+  help = "microedge help pki",
+): number {
   if (text === undefined) return fallback;
   const days = Number(text);
   if (!/^\d+$/.test(text) || days < 1 || days > most) {
-    throw usage(`--days must be a whole number from 1 to ${most}`, "microedge help pki");
+    throw usage(`--days must be a whole number from 1 to ${most}`, help);
   }
   return days;
 }

@@ -8,6 +8,7 @@ suite("parseDuration", () => {
     { text: "5s", span: 5_000, why: "seconds" },
     { text: "1.5m", span: 90_000, why: "a fraction" },
     { text: "2h", span: 7_200_000, why: "hours" },
+    { text: "30d", span: 2_592_000_000, why: "days" },
     { text: "5", span: undefined, why: "seconds or milliseconds? ask" },
     { text: "0s", span: undefined, why: "no time is no time limit" },
     { text: "0.1ms", span: undefined, why: "less than a timer can" },

@@ -1,0 +1,63 @@
+/** Trust updates that OpenSSL signed by the description in docs/rotation.md: read, verified, made again. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { suite, test } from "node:test";
+import { openFleetKey } from "#src/identity/fleet-signing-key.ts";
+import { parseFleetKey } from "#src/identity/time/time-statement.ts";
+import {
+  bundleDigest,
+  formatTrustUpdate,
+  parseTrustUpdates,
+  signTrustUpdate,
+  trustUpdateBytes,
+  verifyTrustUpdate,
+} from "#src/rotation/trust-update.ts";
+
+interface Vectors {
+  readonly privateKey: string;
+  readonly key: string;
+  readonly keyId: string;
+  readonly from: string;
+  readonly fromDigest: string;
+  readonly updates: readonly { readonly signed: string; readonly travels: string }[];
+}
+
+const vectors: Vectors = JSON.parse(readFileSync("test/vectors/trust/updates.json", "utf8"));
+
+suite("trust updates, by the vectors", () => {
+  test("the key, and the digest of a bundle", async () => {
+    const signer = await openFleetKey(vectors.privateKey, undefined);
+    assert.equal(signer.text, vectors.key);
+    assert.equal(signer.key.id, vectors.keyId);
+    assert.equal(bundleDigest(vectors.from), vectors.fromDigest);
+  });
+
+  for (const [at, { signed, travels }] of vectors.updates.entries()) {
+    test(`update ${at + 1} says what was signed, and verifies`, () => {
+      const [update] = parseTrustUpdates(travels);
+      assert.ok(update !== undefined);
+      assert.equal(new TextDecoder().decode(trustUpdateBytes(update)), signed);
+      const keys = [parseFleetKey(vectors.key)];
+      assert.equal(verifyTrustUpdate(update, keys), "good");
+      for (const changed of [
+        { ...update, sequence: update.sequence + 1 },
+        { ...update, device: "spiffe://fleet.example/device/other" },
+        { ...update, notAfter: update.notAfter + 1 },
+        { ...update, previous: "0".repeat(64) },
+        { ...update, bundle: vectors.from },
+      ]) {
+        assert.equal(verifyTrustUpdate(changed, keys), "bad-signature");
+      }
+    });
+
+    test(`update ${at + 1} signed here is the same to the byte`, async () => {
+      const [update] = parseTrustUpdates(travels);
+      assert.ok(update !== undefined);
+      const { key, signature, ...unsigned } = update;
+      const again = signTrustUpdate(unsigned, await openFleetKey(vectors.privateKey, undefined));
+      assert.deepEqual(Buffer.from(again.signature), Buffer.from(signature));
+      assert.equal(again.key, key);
+      assert.equal(formatTrustUpdate(again), travels);
+    });
+  }
+});

@@ -3,6 +3,28 @@
  */
 import type { Intent, IntentKind, StoreObject } from "./intent.ts";
 
+/** Why an intent is not attempted though its own pause is over. */
+export interface Hold {
+  /**
+   * `power-up`: the devices of a street don't all begin at once. `back-off`: of other work of its kind.
+   * `tokens`: too many attempts within a short time. `another`: one of its kind is being worked on.
+   * `refused`: the authority has said no, and only an operator can change that. `early`: it waits for something
+   * else to happen first. `no-handler`: the configuration has nothing that could do it. `no-agent`: the agent
+   * is not running.
+   */
+  readonly by:
+    | "power-up"
+    | "back-off"
+    | "tokens"
+    | "another"
+    | "refused"
+    | "early"
+    | "no-handler"
+    | "no-agent";
+  /** Milliseconds; `undefined` when nobody can tell. */
+  readonly forMs: number | undefined;
+}
+
 /** What a handler may ask while it works. */
 export interface IntentSteps {
   /**
@@ -23,10 +45,11 @@ export interface IntentSteps {
 export interface IntentHandler {
   (intent: Intent, steps: IntentSteps, signal: AbortSignal): Promise<void>;
   /**
-   * Whether it is too early for this intent, though its pause is over: asked at each look, once a minute
-   * while it waits. So a wait of months writes nothing to flash. Somebody who asks for it is not held up.
+   * Whether it is too early for this intent, though its pause is over, and if it can tell, why and for how
+   * long: asked at each look, once a minute while it waits. So a wait of months writes nothing to flash.
+   * Somebody who asks for it is not held up.
    */
-  readonly holds?: (intent: Intent) => boolean;
+  readonly holds?: (intent: Intent) => boolean | Hold | undefined;
 }
 
 export type IntentHandlers = Readonly<Partial<Record<IntentKind, IntentHandler>>>;
@@ -39,4 +62,6 @@ export interface FailureTraits {
   readonly permanent?: boolean | undefined;
   /** Somebody answered, so there is a network: the intent waits, and nothing else on its account. */
   readonly answered?: boolean | undefined;
+  /** What failed concerns this kind alone: no other work waits, or stops waiting, on its account. */
+  readonly apart?: boolean | undefined;
 }

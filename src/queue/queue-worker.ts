@@ -10,7 +10,13 @@ import { AgentError, errorText, isAgentError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { type Clock, MAX_TIMER_MS, type Timer } from "../host/clock.ts";
 import type { Attempt, AttemptBudget, Work } from "./attempt-budget.ts";
-import type { FailureTraits, IntentHandler, IntentHandlers, IntentSteps } from "./handlers.ts";
+import type {
+  FailureTraits,
+  Hold,
+  IntentHandler,
+  IntentHandlers,
+  IntentSteps,
+} from "./handlers.ts";
 import { hasEnded, type Intent, type IntentKind, LOCAL_KINDS, RESERVED_KINDS } from "./intent.ts";
 import type { IntentChange, IntentQueue } from "./intent-queue.ts";
 import { leftMs } from "./saved-attempts.ts";
@@ -94,6 +100,19 @@ export class QueueWorker implements AsyncDisposable {
     this.wake();
   }
 
+  /** Why an intent that waits is not attempted when its pause is over; `undefined` when nothing is in its way. */
+  hold(intent: Intent): Hold | undefined {
+    const { budget, clock, handlers } = this.#options;
+    const handler = handlers[intent.kind];
+    if (handler === undefined) return { by: "no-handler", forMs: undefined };
+    const own = holdOf(handler, intent);
+    if (own !== undefined) return own;
+    if (this.#running.has(intent.kind)) return { by: "another", forMs: undefined };
+    const shared = isLocal(intent) ? undefined : budget.hold(workOf(intent));
+    const ownMs = leftMs(intent.nextAttemptAt, clock.now());
+    return shared !== undefined && shared.forMs > ownMs ? shared : undefined;
+  }
+
   /** Begins nothing more, tells what runs to stop, and waits for it; a later start resumes it. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true;
@@ -132,7 +151,7 @@ export class QueueWorker implements AsyncDisposable {
     const handler = handlers[intent.kind];
     if (handler === undefined || this.#running.has(intent.kind)) return;
     const urgent = this.#urgent.has(intent.id);
-    if (!urgent && handler.holds?.(intent) === true) return;
+    if (!urgent && holdOf(handler, intent) !== undefined) return;
     const attempt = isLocal(intent) ? FREE : budget.take(workOf(intent), urgent);
     if (attempt === undefined) return;
     this.#urgent.delete(intent.id);
@@ -185,12 +204,12 @@ export class QueueWorker implements AsyncDisposable {
 
   async #failed(id: string, attempt: Attempt, error: unknown, signal: AbortSignal): Promise<void> {
     const { queue } = this.#options;
-    const { retryAfterMs, permanent, answered } = traitsOf(error);
+    const { retryAfterMs, permanent, answered, apart } = traitsOf(error);
     const ended = queue.find(id);
     // Superseded or dropped: nobody failed. Stopping: the next start goes on from the step.
     if (ended === undefined || hasEnded(ended) || isStop(signal)) return;
     if (answered === true) attempt.succeeded();
-    else attempt.failed(retryAfterMs);
+    else if (apart !== true) attempt.failed(retryAfterMs);
     await this.#record(id, () =>
       permanent === true ? queue.giveUp(id, error) : queue.fail(id, error, retryAfterMs),
     );
@@ -225,11 +244,17 @@ export class QueueWorker implements AsyncDisposable {
       .filter(({ kind }) => !this.#running.has(kind))
       .map((intent) => {
         const ownMs = this.#early.has(intent.id) ? 0 : leftMs(intent.nextAttemptAt, nowMs);
-        if (ownMs === 0 && handlers[intent.kind]?.holds?.(intent) === true) return LOOK_MS;
+        const held = ownMs === 0 ? holdOf(handlers[intent.kind], intent) : undefined;
+        if (held !== undefined) return held.forMs ?? LOOK_MS;
         return Math.max(ownMs, isLocal(intent) ? 0 : budget.waitMs(workOf(intent)), 1);
       });
     return waits.length === 0 ? undefined : Math.min(LOOK_MS, ...waits);
   }
+}
+
+function holdOf(handler: IntentHandler | undefined, intent: Intent): Hold | undefined {
+  const held = handler?.holds?.(intent);
+  return held === true ? { by: "early", forMs: undefined } : held || undefined;
 }
 
 /** Of work for which nobody is called: its failures hold nothing else up. */
@@ -258,5 +283,6 @@ function traitsOf(error: unknown): FailureTraits {
     retryAfterMs: typeof retryAfterMs === "number" ? retryAfterMs : undefined,
     permanent: permanent === true,
     answered: answered === true,
+    apart: found("apart") === true,
   };
 }

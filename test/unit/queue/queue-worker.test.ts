@@ -229,6 +229,25 @@ suite("the worker", () => {
     assert.ok(rig.budget.waitMs("renewal") <= 2000, "a token, and no back-off");
   });
 
+  test("a failure that is its own holds no other work up, and ends nobody's back-off", async () => {
+    const why = Object.assign(new AgentError("ERR_RPC_CONNECT", "nobody"), { apart: true });
+    await using rig = await rigOf({
+      report: async () => {
+        throw why;
+      },
+    });
+    rig.worker.start();
+    for (let number = 1; number <= 5; number++) {
+      await rig.queue.add({ kind: "report", generation: number });
+      await settle();
+    }
+    assert.equal(rig.worker.counters.failed, 5);
+    assert.equal(rig.budget.waitMs("other"), 0);
+    assert.equal(rig.budget.save().other.failures, 0);
+    const [first] = rig.queue.list();
+    assert.ok((first?.nextAttemptAt ?? 0) > rig.clock.now(), "it has a pause of its own");
+  });
+
   test("a drop stops the attempt", async () => {
     const install = held();
     await using rig = await rigOf({ install: install.handler });

@@ -8,6 +8,7 @@ import type { CertificateStore } from "../identity/store/certificate-store.ts";
 import type { TrustedTime } from "../identity/time/trusted-time.ts";
 import type { TlsMaterialSource } from "../identity/tls-material.ts";
 import type { Reason } from "../identity/validator/candidate-report.ts";
+import { AttemptBudget } from "../queue/attempt-budget.ts";
 import { CandidateRefused } from "../rotation/candidate-refused.ts";
 import type { ClockView } from "../sidecar/admin-operations.ts";
 import type {
@@ -198,13 +199,15 @@ export class IdleStore implements AsyncDisposable {
   ): Promise<readonly Reason[]> {
     const current = { chainPem, trustBundlePem, key: "", digest: "" };
     const source: TlsMaterialSource = { current, subscribe: () => () => undefined };
+    const { clock, random } = this.#ports;
     await using revocation = openRevocation(
       this.#config,
       { ...this.#ports, log: { log: SILENT } },
       source,
+      { budget: new AttemptBudget({ clock, random, device: "" }) },
       () => time.view(),
     );
-    await revocation?.start();
+    await revocation?.recall();
     return revocation?.objections(chainPem) ?? [];
   }
 

@@ -44,7 +44,6 @@ export async function openIssuer(parts: IssuerParts): Promise<Issuer | undefined
     return new CertificateRequestFile({ dir: csrDir, disk: ports.disk, rootsPem, ownChainPem });
   }
   if (url === undefined) throw new TypeError("the rules of the configuration demand issuer.url");
-  const { proxy } = config.client;
   const roots = await openIssuerRoots({
     rootSha256,
     bundlePem: await givenRoots(parts),
@@ -55,7 +54,7 @@ export async function openIssuer(parts: IssuerParts): Promise<Issuer | undefined
     network,
     clock,
     time,
-    proxy: proxy === undefined ? undefined : proxyOf(proxy, config),
+    proxy: proxyOf(config),
   });
   const online = {
     url: new URL(url),

@@ -30,6 +30,7 @@ import type { TimeOperations } from "../sidecar/time-api.ts";
 import type { ProbeResult } from "../transport/probe-result.ts";
 import type { LoadedConfig } from "./config.ts";
 import { configEntries } from "./config-view.ts";
+import { proxyOf } from "./outbound.ts";
 import { type OwnNode, ownNode } from "./own-node.ts";
 
 export interface OperationsParts {
@@ -168,8 +169,10 @@ export class Operations implements AdminOperations {
   async probe(request: ProbeRequest, signal: AbortSignal): Promise<ProbeResult> {
     const { clock, network, givenUp, material, loaded } = this.#parts;
     const { probe } = await import("../transport/tls-probe.ts");
-    const { minVersion } = loaded().config.tls;
-    const options = { ...request, material: material(), minVersion, network, clock };
+    const { config } = loaded();
+    const { minVersion } = config.tls;
+    const proxy = proxyOf(config);
+    const options = { ...request, material: material(), minVersion, network, proxy, clock };
     return probe(options, AbortSignal.any([signal, givenUp]));
   }
 

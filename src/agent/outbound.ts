@@ -2,12 +2,10 @@
  * The calling half of the agent: where services are looked up, how they are reached, and the client.
  */
 import type { TlsMaterialSource } from "../identity/tls-material.ts";
-import type { AttemptBudget } from "../queue/attempt-budget.ts";
 import { formatAddress } from "../registry/address.ts";
 import type { Registry } from "../registry/record.ts";
 import { StaticRegistry } from "../registry/static-registry.ts";
 import { Client } from "../rpc/client/client.ts";
-import type { Dialer } from "../transport/dialer.ts";
 import type { PeerRevocation } from "../transport/peer-revocation.ts";
 import { type ProxySettings, parseProxy } from "../transport/proxy-settings.ts";
 import { type DialerSecurity, TlsDialer } from "../transport/tls-dialer.ts";
@@ -28,36 +26,28 @@ const LOOPBACK = ["localhost", "127.0.0.0/8", "::1"];
  * Nothing connects before the first call.
  *
  * @param source `undefined` with `rpc.insecure_plaintext`.
- * @param budget Of all outgoing work: connecting for a call counts, and is never refused.
  */
 export function buildOutbound(
   config: AgentConfig,
   ports: Pick<AgentPorts, "clock" | "random" | "network" | "log">,
   source: TlsMaterialSource | undefined,
   judging: Judging = {},
-  budget?: Pick<AttemptBudget, "spend">,
 ): Outbound {
   const { clock, random, network } = ports;
   const { log } = ports.log;
-  const { connectTimeoutMs, proxy, ...options } = config.client;
+  const { connectTimeoutMs, proxy: _, ...options } = config.client;
   const registry = new LiveRegistry(staticRegistry(config));
   const dialer = new TlsDialer({
     security: securityOf(config, source, judging.revocation),
     network,
     connectTimeoutMs,
     time: judging.time,
-    proxy: proxy === undefined ? undefined : proxyOf(proxy, config),
+    proxy: proxyOf(config),
     clock,
     log,
   });
-  const counted: Dialer = {
-    dial: (target, signal) => {
-      budget?.spend();
-      return dialer.dial(target, signal);
-    },
-  };
   const client = new Client(
-    { dialer: counted, registry, clock, random, log },
+    { dialer, registry, clock, random, log },
     { ...options, drainMs: config.rpc.drainTimeoutMs },
   );
   const unsubscribe = source?.subscribe(() => client.refresh());
@@ -97,7 +87,9 @@ function securityOf(
   };
 }
 
-/** The proxy, which this machine is never reached through. */
-export function proxyOf(proxy: URL, config: AgentConfig): ProxySettings {
+/** The proxy, which this machine is never reached through; `undefined` without one. */
+export function proxyOf(config: Pick<AgentConfig, "client" | "rpc">): ProxySettings | undefined {
+  const { proxy } = config.client;
+  if (proxy === undefined) return undefined;
   return parseProxy(proxy.href, [...LOOPBACK, config.rpc.listen.host]);
 }

@@ -25,6 +25,7 @@ import type { AgentConfig } from "./config.ts";
 import type { DeviceTime } from "./device-time.ts";
 import { openIssuer } from "./issuer.ts";
 import { nameOf } from "./open-identity.ts";
+import { proxyOf } from "./outbound.ts";
 import { sealingKeyOf } from "./sealing.ts";
 import type { StoreIdentity } from "./store-identity.ts";
 import { TrustIntake } from "./trust-intake.ts";
@@ -98,7 +99,7 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
     const trustBundlePem = (): string => store.current?.trustBundlePem ?? "";
     this.#intake = new TrustIntake({
       ...{ updates: this.#updates, files, clock, log },
-      http: new HttpFetch({ network, clock, trustBundlePem }),
+      http: new HttpFetch({ network, clock, proxy: proxyOf(config), trustBundlePem }),
       file: config.trust.updateFile,
       url: config.trust.updateUrl,
     });

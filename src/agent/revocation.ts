@@ -22,6 +22,9 @@ import type { TlsMaterial, TlsMaterialSource } from "../identity/tls-material.ts
 import { parseTrustBundle } from "../identity/trust-bundle.ts";
 import type { Reason } from "../identity/validator/candidate-report.ts";
 import { type Certificate, parseCertificate } from "../identity/x509/certificate.ts";
+import type { AttemptBudget } from "../queue/attempt-budget.ts";
+import type { IntentHandlers } from "../queue/handlers.ts";
+import type { IntentQueue } from "../queue/intent-queue.ts";
 import type { RevocationView } from "../sidecar/revocation-view.ts";
 import { CrlSources } from "../transport/crl-sources.ts";
 import { HttpFetch } from "../transport/http-fetch.ts";
@@ -29,8 +32,11 @@ import { OcspClient } from "../transport/ocsp-client.ts";
 import { OcspCopies } from "../transport/ocsp-copies.ts";
 import { OcspStaple } from "../transport/ocsp-staple.ts";
 import { PeerRevocation } from "../transport/peer-revocation.ts";
+import type { ProxySettings } from "../transport/proxy-settings.ts";
 import type { StatePorts } from "./agent-ports.ts";
 import type { AgentConfig } from "./config.ts";
+import { proxyOf } from "./outbound.ts";
+import { RevocationRounds } from "./revocation-rounds.ts";
 
 export interface RevocationParts {
   readonly source: TlsMaterialSource;
@@ -41,6 +47,12 @@ export interface RevocationParts {
   readonly log: Logger;
   /** What is known of the time. */
   time(): TimeView;
+  /** Of all outgoing work. */
+  readonly budget: AttemptBudget;
+  /** Where rounds of fetching outlive a restart; `undefined` without a certificate store. */
+  readonly queue?: IntentQueue | undefined;
+  /** As for calls (`client.proxy`). */
+  readonly proxy?: ProxySettings | undefined;
   /** Called with all that are in force after the start and whenever one was learned: they prove a time. */
   readonly proves?: ((crls: readonly CrlInForce[]) => void) | undefined;
 }
@@ -64,6 +76,7 @@ export class Revocation implements AsyncDisposable {
   readonly #ocsp: OcspClient;
   readonly #copies: OcspCopies;
   readonly #staple: OcspStaple;
+  readonly #rounds: RevocationRounds;
   readonly #judge: RevocationJudge;
   readonly #spared = new Set<string>();
   readonly #unsubscribe: () => void;
@@ -73,7 +86,7 @@ export class Revocation implements AsyncDisposable {
   #toldOfOwn: Certificate | undefined;
 
   constructor(settings: Settings, parts: RevocationParts) {
-    const { clock, random, log, network, files, source } = parts;
+    const { clock, random, log, network, files, source, proxy } = parts;
     const time = (): TimeView => parts.time();
     this.#parts = parts;
     this.#config = settings.revocation;
@@ -84,6 +97,7 @@ export class Revocation implements AsyncDisposable {
     const http = new HttpFetch({
       network,
       clock,
+      proxy,
       trustBundlePem: () => source.current.trustBundlePem,
     });
     const cacheDir = cacheDirOf(settings);
@@ -101,9 +115,12 @@ export class Revocation implements AsyncDisposable {
         maxBytes: () => this.#config.crlMaxKib * KIB,
         refreshMs: () => this.#config.crlRefreshMs,
       },
-      () => {
-        this.#learned();
-        parts.proves?.(this.#shelf.all());
+      {
+        news: () => {
+          this.#learned();
+          parts.proves?.(this.#shelf.all());
+        },
+        due: (asked) => this.#rounds.due(asked),
       },
     );
     this.#ocsp = new OcspClient({
@@ -117,6 +134,10 @@ export class Revocation implements AsyncDisposable {
     const wanted = (): boolean => this.#config.ocsp !== "off";
     const leaf = (): Certificate | undefined => this.#leaf;
     this.#staple = new OcspStaple({ client: this.#ocsp, clock, time, leaf, wanted });
+    this.#rounds = new RevocationRounds({
+      ...{ lists: this.#sources, staple: this.#staple, budget: parts.budget, queue: parts.queue },
+      ...{ clock, random, log },
+    });
     this.#judge = new RevocationJudge({
       pool: this.#pool,
       shelf: this.#shelf,
@@ -148,13 +169,30 @@ export class Revocation implements AsyncDisposable {
     this.#unsubscribe = source.subscribe((material) => this.#materialChanged(material));
   }
 
-  /** Puts kept lists and files in force; addresses and responders are asked meanwhile. */
+  /** For the queue's worker. */
+  get handlers(): IntentHandlers {
+    return { revocation: this.#rounds.handler };
+  }
+
+  /** As {@link recall}; from now on addresses and responders are asked when they are due, and not waited for. */
   async start(): Promise<void> {
+    await this.recall();
+    this.#rounds.start();
+  }
+
+  /** Puts kept lists and files in force, and asks nobody. */
+  async recall(): Promise<void> {
     await this.#copies.recall();
+    const agoMs = this.#rounds.askedAgoMs();
+    if (agoMs !== undefined) this.#sources.askedBefore(agoMs);
     await this.#sources.configure(this.#config.crl);
     this.#learned();
     this.#parts.proves?.(this.#shelf.all());
-    void this.#staple.refresh();
+  }
+
+  /** There is a network again: what waits in a pause is tried soon. */
+  networkIsBack(): void {
+    this.#rounds.networkIsBack();
   }
 
   /** Puts checked settings in force: who is revoked by them is cut at once. */
@@ -164,7 +202,7 @@ export class Revocation implements AsyncDisposable {
     this.#deny();
     this.#learned();
     void this.#sources.configure(config.crl).then(() => this.#learned());
-    void this.#staple.refresh();
+    this.#rounds.due(false);
   }
 
   /** Looks at files now, and asks addresses soon. */
@@ -232,10 +270,11 @@ export class Revocation implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#unsubscribe();
-    this.#staple[Symbol.dispose]();
+    const ended = this.#rounds[Symbol.asyncDispose]();
     this.#ocsp[Symbol.dispose]();
     this.peers[Symbol.dispose]();
     await this.#sources[Symbol.asyncDispose]();
+    await ended;
     await this.#copies.written;
   }
 
@@ -259,7 +298,7 @@ export class Revocation implements AsyncDisposable {
 
   #materialChanged(material: TlsMaterial): void {
     this.#trust(material);
-    void this.#staple.refresh();
+    this.#rounds.due(false);
     void this.#sources.reload().then(() => this.#learned());
   }
 
@@ -301,6 +340,7 @@ export function openRevocation(
     readonly log: { readonly log: Logger };
   },
   source: TlsMaterialSource | undefined,
+  outgoing: Pick<RevocationParts, "budget" | "queue">,
   time?: () => TimeView,
   proves?: RevocationParts["proves"],
 ): Revocation | undefined {
@@ -319,17 +359,12 @@ export function openRevocation(
     clockWrong: false,
     words: undefined,
   });
-  const parts = {
-    source,
-    files,
-    network,
-    clock,
-    random,
-    log: log.log,
+  return new Revocation(config, {
+    ...{ source, files, network, clock, random, log: log.log, proves },
+    ...outgoing,
+    proxy: proxyOf(config),
     time: time ?? plain,
-    proves,
-  };
-  return new Revocation(config, parts);
+  });
 }
 
 function cacheDirOf({ revocation, store }: Settings): string | undefined {

@@ -149,6 +149,11 @@ export class RotationQueue implements AsyncDisposable {
     return work;
   }
 
+  /** What waits in a pause is tried now, but for renewal. */
+  networkIsBack(): void {
+    this.#worker?.networkIsBack();
+  }
+
   view(): QueueView {
     const intents = this.#queue.list();
     const count = (state: Intent["state"]): number =>

@@ -15,6 +15,7 @@ import { buildInbound } from "./inbound.ts";
 import { type Late, nameOf, openIdentity } from "./open-identity.ts";
 import { openStore } from "./open-store.ts";
 import { buildOutbound } from "./outbound.ts";
+import { Outgoing } from "./outgoing.ts";
 import { openRenewal } from "./renewal.ts";
 import { openRevocation } from "./revocation.ts";
 import { openRotationQueue } from "./rotation-queue.ts";
@@ -30,11 +31,13 @@ import { claimByCrls } from "./time-evidence.ts";
  */
 export async function startAgent(
   loaded: LoadedConfig,
-  ports: AgentPorts,
+  machine: AgentPorts,
   signal: AbortSignal,
 ): Promise<Agent> {
-  announce(loaded, ports);
+  announce(loaded, machine);
   await using running = new AsyncDisposableStack();
+  const outgoing = running.use(new Outgoing(machine));
+  const { ports, signs } = outgoing;
   const { config } = loaded;
   const { log } = ports.log;
   const device: Late = {};
@@ -54,6 +57,7 @@ export async function startAgent(
       : running.use(
           await openRotationQueue({ store, ports, log, device: name(), jumps: time.jumps }),
         );
+  const budget = outgoing.countOn(queue?.budget);
   const renewal =
     store === undefined || queue === undefined || !(identity instanceof StoreIdentity)
       ? undefined
@@ -62,12 +66,19 @@ export async function startAgent(
         );
   const proves = (crls: readonly CrlInForce[]): void =>
     claimByCrls(time.trusted, identity?.source, crls);
-  const revocation = openRevocation(config, ports, identity?.source, view, proves);
+  const spending = { budget, queue: queue?.queue };
+  const revocation = openRevocation(config, ports, identity?.source, spending, view, proves);
   if (revocation !== undefined) running.use(revocation);
   device.revocation = revocation;
   const judging = { revocation: revocation?.peers, time: time.trusted };
-  const outbound = buildOutbound(config, ports, identity?.source, judging, queue?.budget);
+  const outbound = buildOutbound(config, ports, identity?.source, judging);
   running.use(outbound);
+  signs.listen({
+    returned: () => {
+      queue?.networkIsBack();
+      revocation?.networkIsBack();
+    },
+  });
   const inbound = buildInbound(config, ports, identity?.source, judging);
   device.listener = inbound.listener;
   const modules = await inbound.loadHandlers(outbound.client, signal);
@@ -91,7 +102,7 @@ export async function startAgent(
     modules,
     queue,
     renewal,
-    handlers: { ...renewal?.handlers },
+    handlers: { ...renewal?.handlers, ...revocation?.handlers },
   });
   await agent.start(running, signal);
   return agent;

@@ -22,6 +22,7 @@ import { certificateView } from "./certificate-views.ts";
 import type { AgentConfig } from "./config.ts";
 import { DomainFiles } from "./domain-files.ts";
 import { Enrolment } from "./enrolment.ts";
+import { proxyOf } from "./outbound.ts";
 import type { IdentityUse, OwnIdentity } from "./own-identity.ts";
 import { StoreCertificates } from "./store-certificates.ts";
 
@@ -98,6 +99,7 @@ export class StoreIdentity implements OwnIdentity {
       revoked,
       probe: tlsPeerProbe({
         network,
+        proxy: proxyOf(config),
         clock,
         minVersion: config.tls.minVersion,
         timeoutMs: config.client.connectTimeoutMs,

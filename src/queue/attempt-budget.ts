@@ -111,7 +111,7 @@ export class AttemptBudget {
   waitMs(work: Work): number {
     this.#refill();
     const now = this.#clock.monotonicMs();
-    const missing = 1 + (work === "renewal" ? 0 : this.#policy.reserved) - this.#tokens;
+    const missing = this.#missing(work);
     const untilToken = missing <= 0 ? 0 : this.#countedAt + missing * this.#policy.refillMs - now;
     const untilOpen = Math.max(this.#lanes[work].notBefore, this.#spreadUntil) - now;
     return Math.max(0, Math.ceil(untilToken), Math.ceil(untilOpen));
@@ -123,8 +123,8 @@ export class AttemptBudget {
    * @param urgent Somebody asks for it now: only a token is needed.
    */
   take(work: Work, urgent = false): Attempt | undefined {
-    if (urgent) this.#refill();
-    if (urgent ? this.#tokens < 1 : this.waitMs(work) > 0) return undefined;
+    this.#refill();
+    if (urgent ? this.#missing(work) > 0 : this.waitMs(work) > 0) return undefined;
     this.#tokens -= 1;
     const lane = this.#lanes[work];
     return {
@@ -167,6 +167,11 @@ export class AttemptBudget {
       notBeforeAt: Math.round(this.#clock.now() + Math.max(0, notBefore - now)),
     });
     return { renewal: lane(this.#lanes.renewal), other: lane(this.#lanes.other) };
+  }
+
+  /** Tokens that have to come back before one can be taken; the last ones are for renewal. */
+  #missing(work: Work): number {
+    return 1 + (work === "renewal" ? 0 : this.#policy.reserved) - this.#tokens;
   }
 
   #failed(lane: Lane, retryAfterMs: number): number {

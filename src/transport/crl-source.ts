@@ -1,16 +1,15 @@
 /**
  * One place that a CRL comes from, and what is known about it: a file that is looked at, or a URL that is
  * asked. It keeps the last good copy on disk, so that a restart without network begins where it was, and
- * so that numbers can't go back across a restart.
+ * so that numbers can't go back across a restart. It says when it is due, and rests for nobody: whoever
+ * asks keeps the pauses.
  */
 import { createHash } from "node:crypto";
-import { type BackoffPolicy, backoffMs } from "../base/backoff.ts";
 import { errorText } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { BlobCache } from "../host/blob-cache.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Files } from "../host/files.ts";
-import type { Random } from "../host/random.ts";
 import type { CrlInForce, CrlShelf } from "../identity/revocation/crl-shelf.ts";
 import { readCrlText } from "../identity/revocation/crl-text.ts";
 import { freshnessOf } from "../identity/revocation/freshness.ts";
@@ -18,7 +17,7 @@ import type { IssuerPool } from "../identity/revocation/issuer-pool.ts";
 import { refusalCause, refusalFix, refuse } from "../identity/revocation/refusal.ts";
 import { formatMoment } from "../identity/span-words.ts";
 import type { TimeView } from "../identity/time/time-view.ts";
-import type { FetchMark, HttpFetch } from "./http-fetch.ts";
+import type { FetchFailure, FetchMark, HttpFetch } from "./http-fetch.ts";
 
 export interface CrlSourceParts {
   readonly pool: IssuerPool;
@@ -28,7 +27,6 @@ export interface CrlSourceParts {
   /** `undefined`: nothing survives a restart. */
   readonly cache: BlobCache | undefined;
   readonly clock: Clock;
-  readonly random: Random;
   readonly log: Logger;
   time(): TimeView;
   /** Bytes. */
@@ -38,11 +36,21 @@ export interface CrlSourceParts {
   readonly fileIntervalMs: number;
 }
 
-const RETRY: BackoffPolicy = { baseMs: 5_000, capMs: 600_000 };
 const MIN_REFRESH_MS = 1_000;
+/** A list is asked for so long before it ends, so that a pause that is under way then does no harm. */
+const AHEAD_MS = 30 * 60_000;
+/** However long a server asks us to stay away. */
+const MAX_REST_MS = 30 * 60_000;
 const FETCH_TIMEOUT_MS = 30_000;
 /** A copy that says the same about everybody is written again only after this: flash wears out. */
 const REWRITE_MS = 3_600_000;
+
+export interface Looked {
+  /** Whether something new is in force. */
+  readonly news: boolean;
+  /** Why it gave nothing; `undefined` when it did. */
+  readonly error?: unknown;
+}
 
 export class CrlSource {
   readonly name: string;
@@ -58,10 +66,11 @@ export class CrlSource {
   dueAt = 0;
   #version: string | undefined;
   #mark: FetchMark | undefined;
-  #failures = 0;
+  /** Monotonic ms until which the server wants to be left alone, and what it said. */
+  #rest: { readonly untilMs: number; readonly error: unknown } | undefined;
   #told: string | undefined;
   #toldStale: string | undefined;
-  #written: { readonly atMs: number; readonly counts: string } | undefined;
+  #written: { readonly atMs: number; readonly counts: string; readonly digest: string } | undefined;
 
   constructor(name: string, parts: CrlSourceParts) {
     this.name = name;
@@ -79,36 +88,64 @@ export class CrlSource {
     try {
       const bytes = await cache?.read(this.cacheName, maxBytes());
       if (bytes === undefined) return false;
-      return await this.#take(bytes, `${this.name} (kept copy)`);
+      const news = await this.#take(bytes, `${this.name} (kept copy)`);
+      this.#written = { atMs: this.#parts.clock.monotonicMs(), ...this.#sumOf(bytes) };
+      return news;
     } catch (error) {
       this.#tell(`the kept copy can't be used: ${errorText(error)}`, error);
       return false;
     }
   }
 
-  /** Looks once, asked or due. Never rejects; whether something new is in force. */
-  async look(asked: boolean, signal: AbortSignal): Promise<boolean> {
-    const { clock, random, refreshMs, fileIntervalMs } = this.#parts;
+  /** The kept copy was compared with its place so long ago, by a process before this one. @param agoMs Ms. */
+  askedBefore(agoMs: number): void {
+    const { clock, refreshMs } = this.#parts;
+    if (!this.#isUrl || this.inForce.length === 0 || agoMs >= refreshMs()) return;
+    // A clock that went back since: at most a period is waited.
+    const leftMs = Math.min(refreshMs(), refreshMs() - agoMs, this.#untilStale(refreshMs()));
+    this.dueAt = clock.monotonicMs() + leftMs;
+  }
+
+  /** Looks once. Never rejects. @param asked Whether it is to be read even if it has not changed. */
+  async look(asked: boolean, signal: AbortSignal): Promise<Looked> {
+    const { clock, refreshMs, fileIntervalMs } = this.#parts;
     try {
+      this.#assertRested();
       const bytes = this.#isUrl ? await this.#fetch(asked, signal) : await this.#read(asked);
-      const changed = bytes === undefined ? false : await this.#take(bytes, this.name);
+      const news = bytes === undefined ? false : await this.#take(bytes, this.name);
       if (bytes !== undefined) await this.#keep(bytes);
       if (bytes !== undefined || this.fault === undefined || this.#isUrl) this.#good();
       const waitMs = this.#isUrl ? this.#untilStale(refreshMs()) : fileIntervalMs;
       this.dueAt = clock.monotonicMs() + waitMs;
       this.#tellStale();
-      return changed;
+      return { news };
     } catch (error) {
-      if (signal.aborted) return false;
-      this.#failures += 1;
-      const waitMs = Math.max(1_000, backoffMs(RETRY, this.#failures, random.draw()));
-      this.dueAt =
-        clock.monotonicMs() + (this.#isUrl ? Math.min(waitMs, refreshMs()) : fileIntervalMs);
+      if (signal.aborted) return { news: false };
+      this.dueAt = clock.monotonicMs() + (this.#isUrl ? 0 : fileIntervalMs);
       this.#mark = undefined;
       this.#tell(errorText(error), error);
       this.#tellStale();
-      return false;
+      this.#restFor(error);
+      return { news: false, error };
     }
+  }
+
+  /** How long the server still wants to be left alone, milliseconds. */
+  get restMs(): number {
+    return Math.max(0, (this.#rest?.untilMs ?? 0) - this.#parts.clock.monotonicMs());
+  }
+
+  #assertRested(): void {
+    if (this.#rest === undefined) return;
+    if (this.restMs > 0) throw this.#rest.error;
+    this.#rest = undefined;
+  }
+
+  #restFor(error: unknown): void {
+    const { retryAfterMs = 0 } = (error ?? {}) as FetchFailure;
+    if (retryAfterMs <= 0 || this.restMs > 0) return;
+    const untilMs = this.#parts.clock.monotonicMs() + Math.min(retryAfterMs, MAX_REST_MS);
+    this.#rest = { untilMs, error };
   }
 
   async #read(asked: boolean): Promise<Uint8Array | undefined> {
@@ -178,16 +215,14 @@ export class CrlSource {
   async #keep(bytes: Uint8Array): Promise<void> {
     const { cache, clock } = this.#parts;
     const nowMs = clock.monotonicMs();
-    const counts = this.inForce
-      .map(({ serials, issuer }) => `${issuer.key} ${serials.count}`)
-      .join();
+    const sum = this.#sumOf(bytes);
     const written = this.#written;
-    if (cache === undefined || this.inForce.length === 0) return;
-    if (written !== undefined && written.counts === counts && nowMs - written.atMs < REWRITE_MS)
+    if (cache === undefined || this.inForce.length === 0 || written?.digest === sum.digest) return;
+    if (written !== undefined && written.counts === sum.counts && nowMs - written.atMs < REWRITE_MS)
       return;
     try {
       await cache.write(this.cacheName, bytes);
-      this.#written = { atMs: nowMs, counts };
+      this.#written = { atMs: nowMs, ...sum };
     } catch (error) {
       const reason = `the copy can't be kept in ${cache.place}: ${errorText(error)}`;
       const fix = "check the free space and the permissions of revocation.cache_dir";
@@ -200,10 +235,18 @@ export class CrlSource {
     }
   }
 
-  /** A list that ends before the next look is asked for again when it ends. */
+  #sumOf(bytes: Uint8Array): { readonly counts: string; readonly digest: string } {
+    const counts = this.inForce.map(({ serials, issuer }) => `${issuer.key} ${serials.count}`);
+    return { counts: counts.join(), digest: createHash("sha256").update(bytes).digest("hex") };
+  }
+
+  /** A list that ends before the next look is asked for some time before, and again when it ends. */
   #untilStale(refreshMs: number): number {
     const nowMs = this.#parts.time().nowMs;
-    const left = this.inForce.map(({ nextUpdate }) => nextUpdate - nowMs).filter((ms) => ms > 0);
+    const left = this.inForce
+      .map(({ nextUpdate }) => nextUpdate - nowMs)
+      .filter((ms) => ms > 0)
+      .map((ms) => (ms > 2 * AHEAD_MS ? ms - AHEAD_MS : ms));
     return Math.max(MIN_REFRESH_MS, Math.min(refreshMs, ...left));
   }
 
@@ -221,7 +264,6 @@ export class CrlSource {
   }
 
   #good(): void {
-    this.#failures = 0;
     this.fault = undefined;
     this.#told = undefined;
     this.checkedAt = this.#parts.clock.now();

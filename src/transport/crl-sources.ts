@@ -1,38 +1,62 @@
 /**
  * All places that CRLs come from: those of the configuration, and the distribution points of peers whose
- * chain was found good. Each is looked at when it is due; nothing waits for the network.
+ * chain was found good. Files are looked at when they are due; URLs say when they are due, and whoever keeps
+ * the pauses of outgoing work has them asked. Nothing waits for the network.
  */
-import type { Timer } from "../host/clock.ts";
-import { MAX_TIMER_MS } from "../host/clock.ts";
+import { MAX_TIMER_MS, type Timer } from "../host/clock.ts";
 import { CrlSource, type CrlSourceParts, isUrl } from "./crl-source.ts";
 
 /** Distribution points that are followed beside the configured ones. */
 const MAX_FOLLOWED = 8;
+/** Asked at once: each may bring a list of several MiB, and may hang. */
+const AT_ONCE = 4;
+
+/** A URL that gave nothing. */
+export interface CrlFailure {
+  readonly source: string;
+  readonly error: unknown;
+  /** How long its server wants to be left alone, milliseconds. */
+  readonly restMs: number;
+}
+
+/** Told of what whoever uses the sources has to act on. */
+export interface CrlSourcesEvents {
+  /** A CRL came into force. */
+  news(): void;
+  /** Which URLs there are, or when they are due, has changed. @param asked Somebody wants it now. */
+  due(asked: boolean): void;
+}
 
 export class CrlSources implements AsyncDisposable {
   readonly #parts: CrlSourceParts;
-  readonly #onNews: () => void;
+  readonly #events: CrlSourcesEvents;
   readonly #configured = new Map<string, CrlSource>();
   readonly #followed = new Map<string, CrlSource>();
   readonly #stop = new AbortController();
+  /** URLs that are being asked. */
+  readonly #busy = new Set<CrlSource>();
+  /** URLs that are to be read whether they have changed or not. */
+  readonly #asked = new Set<CrlSource>();
   #timer: Timer | undefined;
   #running: Promise<unknown> = Promise.resolve();
-  #asked = false;
+  /** When a process before this one asked every URL the last time; monotonic ms, maybe before the start. */
+  #askedAt: number | undefined;
 
-  /** @param onNews Called after each CRL that came into force. */
-  constructor(parts: CrlSourceParts, onNews: () => void) {
+  constructor(parts: CrlSourceParts, events: CrlSourcesEvents) {
     this.#parts = parts;
-    this.#onNews = onNews;
+    this.#events = events;
   }
 
   all(): readonly CrlSource[] {
     return [...this.#configured.values(), ...this.#followed.values()];
   }
 
-  /**
-   * The configured sources from now on. Resolves when kept copies and files are in force; URLs are asked
-   * meanwhile and not waited for.
-   */
+  /** When a process before this one asked every URL the last time. @param agoMs Ms; before `configure`. */
+  askedBefore(agoMs: number): void {
+    this.#askedAt = this.#parts.clock.monotonicMs() - agoMs;
+  }
+
+  /** The configured sources from now on. Resolves when kept copies and files are in force. */
   async configure(names: readonly string[]): Promise<void> {
     for (const name of [...this.#configured.keys()]) {
       if (!names.includes(name)) this.#configured.delete(name);
@@ -40,50 +64,94 @@ export class CrlSources implements AsyncDisposable {
     const fresh = names.filter((name) => !this.#configured.has(name));
     for (const name of fresh) {
       this.#followed.delete(name);
-      const source = new CrlSource(name, this.#parts);
-      this.#configured.set(name, source);
+      this.#configured.set(name, new CrlSource(name, this.#parts));
     }
     this.#parts.shelf.retain(new Set(this.all().map(({ name }) => name)));
     await this.#inTurn(async () => {
       for (const name of fresh) {
         const source = this.#configured.get(name);
         if (source === undefined) continue;
-        if (await source.recall()) this.#onNews();
+        await this.#recall(source);
         if (!isUrl(name)) await this.#look(source, true);
       }
     });
     this.#schedule();
+    this.#events.due(false);
   }
 
   /** Follows the distribution points of a peer whose chain is good. */
   follow(urls: readonly string[]): void {
     for (const url of urls) {
       const known = this.#configured.has(url) || this.#followed.has(url);
-      if (known || this.#followed.size >= MAX_FOLLOWED) continue;
+      if (known || this.#followed.size >= MAX_FOLLOWED || !isUrl(url)) continue;
       const source = new CrlSource(url, this.#parts);
       this.#followed.set(url, source);
-      void this.#inTurn(async () => {
-        if (await source.recall()) this.#onNews();
-      }).then(() => this.#schedule());
+      const recalled = this.#inTurn(() => this.#recall(source));
+      void recalled.then(() => this.#events.due(false));
     }
   }
 
-  /** Looks at every file now, and asks every URL, changed or not. Resolves when the files are read. */
+  /** Looks at every file now, and has every URL asked, changed or not. Resolves when the files are read. */
   async reload(): Promise<void> {
     await this.#inTurn(async () => {
       for (const source of this.all()) if (!isUrl(source.name)) await this.#look(source, true);
     });
-    for (const source of this.all()) {
+    for (const source of this.#urls()) {
       // one that is being asked this moment is not asked twice
-      if (isUrl(source.name) && source.dueAt !== Infinity) source.dueAt = 0;
+      if (this.#busy.has(source)) continue;
+      source.dueAt = 0;
+      this.#asked.add(source);
     }
-    this.#asked = true;
     this.#schedule();
+    if (this.#asked.size > 0) this.#events.due(true);
+  }
+
+  /** How long until a URL is due, 0 when one is; `undefined` without any. Milliseconds. */
+  urlsDueInMs(): number | undefined {
+    const due = this.#urls().map(({ dueAt }) => dueAt);
+    if (due.length === 0) return undefined;
+    return Math.max(0, Math.min(...due) - this.#parts.clock.monotonicMs());
+  }
+
+  /** Asks every URL that is due, a few at once. Resolves with those that gave nothing. */
+  async askDue(signal: AbortSignal): Promise<readonly CrlFailure[]> {
+    const nowMs = this.#parts.clock.monotonicMs();
+    const due = this.#urls().filter((each) => each.dueAt <= nowMs && !this.#busy.has(each));
+    const failures: CrlFailure[] = [];
+    const limit = AbortSignal.any([signal, this.#stop.signal]);
+    const askOne = async (source: CrlSource): Promise<void> => {
+      this.#busy.add(source);
+      try {
+        const { error } = await this.#look(source, this.#asked.delete(source), limit);
+        const { name, restMs } = source;
+        if (error !== undefined) failures.push({ source: name, error, restMs });
+      } finally {
+        this.#busy.delete(source);
+      }
+    };
+    const askOn = async (): Promise<void> => {
+      for (let next = due.shift(); next !== undefined; next = due.shift()) {
+        if (limit.aborted) return;
+        await askOne(next);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, askOn));
+    return failures;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new Error("stopped"));
     this.#timer?.cancel();
+  }
+
+  #urls(): readonly CrlSource[] {
+    return this.all().filter(({ name }) => isUrl(name));
+  }
+
+  async #recall(source: CrlSource): Promise<void> {
+    if (await source.recall()) this.#events.news();
+    if (this.#askedAt === undefined) return;
+    source.askedBefore(this.#parts.clock.monotonicMs() - this.#askedAt);
   }
 
   /** One look at files after another. */
@@ -94,37 +162,33 @@ export class CrlSources implements AsyncDisposable {
     return turn;
   }
 
+  /** Of files. */
   #schedule(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
-    const sources = this.all();
-    if (sources.length === 0 || this.#stop.signal.aborted) return;
+    const files = this.#files();
+    if (files.length === 0 || this.#stop.signal.aborted) return;
     const { clock } = this.#parts;
-    const nextAt = Math.min(...sources.map(({ dueAt }) => dueAt));
+    const nextAt = Math.min(...files.map(({ dueAt }) => dueAt));
     const waitMs = Math.min(MAX_TIMER_MS, Math.max(0, nextAt - clock.monotonicMs()));
     this.#timer = clock.setTimer(waitMs, () => {
       this.#timer = undefined;
-      void this.#inTurn(() => this.#lookAtDue()).finally(() => this.#schedule());
+      void this.#inTurn(() => this.#lookAtFiles()).finally(() => this.#schedule());
     });
   }
 
-  /** Files one after another; URLs each by itself, since a server may hang. */
-  async #lookAtDue(): Promise<void> {
-    const nowMs = this.#parts.clock.monotonicMs();
-    const asked = this.#asked;
-    this.#asked = false;
-    const due = this.all().filter(({ dueAt }) => dueAt <= nowMs);
-    for (const source of due) {
-      if (!isUrl(source.name)) await this.#look(source, false);
-      else {
-        source.dueAt = Infinity;
-        void this.#look(source, asked).finally(() => this.#schedule());
-      }
-    }
+  #files(): readonly CrlSource[] {
+    return this.all().filter(({ name }) => !isUrl(name));
   }
 
-  async #look(source: CrlSource, asked: boolean): Promise<void> {
-    const news = await source.look(asked, this.#stop.signal);
-    if (news && !this.#stop.signal.aborted) this.#onNews();
+  async #lookAtFiles(): Promise<void> {
+    const nowMs = this.#parts.clock.monotonicMs();
+    for (const source of this.#files()) if (source.dueAt <= nowMs) await this.#look(source, false);
+  }
+
+  async #look(source: CrlSource, asked: boolean, signal = this.#stop.signal) {
+    const looked = await source.look(asked, signal);
+    if (looked.news && !this.#stop.signal.aborted) this.#events.news();
+    return looked;
   }
 }

@@ -74,13 +74,24 @@ export class OcspClient implements Disposable {
     return [...faults].map(([responder, reason]) => ({ responder, reason }));
   }
 
-  /** Asks about a certificate whose chain is good; the answer is kept. Never rejects: `undefined` without one. */
-  ask(leaf: Certificate): Promise<OcspReply | undefined> {
+  /** Who can be asked about a certificate whose issuer is known. */
+  responders(leaf: Certificate): readonly string[] {
+    if (this.#parts.pool.of(leaf) === undefined) return [];
+    const configured = this.#parts.responder();
+    return configured === undefined ? certificateFacts(leaf.x509.raw).ocspUrls : [configured];
+  }
+
+  /**
+   * Asks about a certificate whose chain is good; the answer is kept. Never rejects: `undefined` without one.
+   *
+   * @param rewriteMs See {@link OcspCopies.put}.
+   */
+  ask(leaf: Certificate, rewriteMs?: number): Promise<OcspReply | undefined> {
     const { fingerprint } = leaf.summary;
     const pending = this.#asking.get(fingerprint);
     if (pending !== undefined) return pending;
     if (this.#asking.size >= MAX_ASKING) return Promise.resolve(undefined);
-    const asked = this.#ask(leaf).finally(() => this.#asking.delete(fingerprint));
+    const asked = this.#ask(leaf, rewriteMs).finally(() => this.#asking.delete(fingerprint));
     this.#asking.set(fingerprint, asked);
     return asked;
   }
@@ -91,39 +102,51 @@ export class OcspClient implements Disposable {
 
   /** Takes the copy on disk of the answer about a certificate, when there is no other and it verifies. */
   recall(leaf: Certificate): void {
-    const { answers, copies, pool, time } = this.#parts;
+    const { answers } = this.#parts;
+    const { fingerprint } = leaf.summary;
+    if (answers.get(fingerprint) !== undefined) return;
+    const kept = this.kept(leaf);
+    if (kept !== undefined) answers.put(fingerprint, { ...kept.answer, source: kept.responder });
+  }
+
+  /** The copy on disk of the answer about a certificate, verified anew; one that can't be used is forgotten. */
+  kept(leaf: Certificate): OcspReply | undefined {
+    const { copies, pool, time, log } = this.#parts;
     const { fingerprint } = leaf.summary;
     const copy = copies.get(fingerprint);
-    if (copy === undefined || answers.get(fingerprint) !== undefined) return;
-    const issuer = pool.of(leaf);
-    if (issuer === undefined) return;
+    const issuer = copy === undefined ? undefined : pool.of(leaf);
+    if (copy === undefined || issuer === undefined) return undefined;
     try {
       const facts = certificateFacts(leaf.x509.raw);
       const answer = readOcspAnswer(copy.der, facts, issuer, time().nowMs);
-      answers.put(fingerprint, { ...answer, source: copy.source });
+      return { answer, der: copy.der, responder: copy.source };
     } catch (error) {
       copies.forget(fingerprint);
       const cause = refusalCause(error);
       const reason = `the kept answer can't be used: ${errorText(error)}`;
       const fields = { source: copy.source, cause, reason, fix: refusalFix(cause) };
-      this.#parts.log.emit("revocation.source.refused", fields);
+      log.emit("revocation.source.refused", fields);
+      return undefined;
     }
   }
 
-  async #ask(leaf: Certificate): Promise<OcspReply | undefined> {
+  async #ask(leaf: Certificate, rewriteMs?: number): Promise<OcspReply | undefined> {
     const issuer = this.#parts.pool.of(leaf);
     if (issuer === undefined) return undefined;
-    const configured = this.#parts.responder();
-    const urls = configured === undefined ? certificateFacts(leaf.x509.raw).ocspUrls : [configured];
-    for (const url of urls) {
+    for (const url of this.responders(leaf)) {
       if (this.#rests(url) || this.#rests(`${url} ${leaf.summary.fingerprint}`)) continue;
-      const reply = await this.#askOne(url, leaf, issuer);
+      const reply = await this.#askOne(url, leaf, issuer, rewriteMs);
       if (reply !== undefined) return reply;
     }
     return undefined;
   }
 
-  async #askOne(url: string, leaf: Certificate, issuer: Issuer): Promise<OcspReply | undefined> {
+  async #askOne(
+    url: string,
+    leaf: Certificate,
+    issuer: Issuer,
+    rewriteMs?: number,
+  ): Promise<OcspReply | undefined> {
     const { http, answers, copies, clock, random, time, timeoutMs } = this.#parts;
     const facts = certificateFacts(leaf.x509.raw);
     const nonce = random.bytes(NONCE_OCTETS);
@@ -148,7 +171,7 @@ export class OcspClient implements Disposable {
       const freshUntil = answer.answersUs ? clock.monotonicMs() + FRESH_BY_NONCE_MS : undefined;
       answers.put(leaf.summary.fingerprint, { ...answer, source: url, freshUntil });
       const revoked = answer.status === "revoked";
-      copies.put(leaf.summary.fingerprint, { source: url, der: reply.bytes, revoked });
+      copies.put(leaf.summary.fingerprint, { source: url, der: reply.bytes, revoked }, rewriteMs);
       this.#resting.delete(url);
       this.#resting.delete(`${url} ${leaf.summary.fingerprint}`);
       return { answer, der: reply.bytes, responder: url };

@@ -69,15 +69,19 @@ export class OcspCopies {
     this.#copies.delete(fingerprint);
   }
 
-  /** Keeps an answer; a revocation is on disk soon, a good one within the hour. */
-  put(fingerprint: string, copy: OcspCopy): void {
+  /**
+   * Keeps an answer; a revocation is on disk soon.
+   *
+   * @param rewriteMs A good one waits so long after the write before it; default an hour.
+   */
+  put(fingerprint: string, copy: OcspCopy, rewriteMs: number = REWRITE_MS): void {
     if (this.#parts.cache === undefined || copy.der.length > MAX_COPY_BYTES) return;
     const known = this.#copies.get(fingerprint)?.revoked === copy.revoked;
     this.#copies.delete(fingerprint);
     if (this.#copies.size >= MAX_COPIES && !this.#makeRoom()) return;
     this.#copies.set(fingerprint, copy);
     const nowMs = this.#parts.clock.monotonicMs();
-    const due = this.#writtenAt === undefined || nowMs - this.#writtenAt >= REWRITE_MS;
+    const due = this.#writtenAt === undefined || nowMs - this.#writtenAt >= rewriteMs;
     if (!due && (known || !copy.revoked)) return;
     this.#writtenAt = nowMs;
     this.#writing = this.#writing.then(() => this.#write());

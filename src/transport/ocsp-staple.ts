@@ -1,9 +1,10 @@
 /**
- * The OCSP answer about our own certificate that our server staples (RFC 6066 section 8): fetched ahead,
- * renewed at half its life, and never shown once it is stale.
+ * The OCSP answer about our own certificate that our server staples (RFC 6066 section 8): due at half its
+ * life, kept over a restart, and never shown once it is stale. It says when it is due; whoever keeps the
+ * pauses of outgoing work has it asked for.
  */
 import type { Server as TlsServer } from "node:tls";
-import { type Clock, MAX_TIMER_MS, type Timer } from "../host/clock.ts";
+import type { Clock } from "../host/clock.ts";
 import { sameBytes } from "../identity/revocation/der-cursor.ts";
 import { freshnessOf } from "../identity/revocation/freshness.ts";
 import type { TimeView } from "../identity/time/time-view.ts";
@@ -20,16 +21,17 @@ export interface OcspStapleParts {
   wanted(): boolean;
 }
 
-const RETRY_MS = 60_000;
 const MIN_WAIT_MS = 1_000;
+/** Ours is on disk sooner than those about peers: it spares a question at each start. */
+const REWRITE_MS = 600_000;
 
-export class OcspStaple implements Disposable {
+export class OcspStaple {
   readonly #parts: OcspStapleParts;
   #reply: OcspReply | undefined;
   /** Fingerprint of the certificate that it is about. */
   #about = "";
-  #timer: Timer | undefined;
-  #stopped = false;
+  /** Monotonic ms. */
+  #dueAt = 0;
 
   constructor(parts: OcspStapleParts) {
     this.#parts = parts;
@@ -65,28 +67,52 @@ export class OcspStaple implements Disposable {
     );
   }
 
-  /** Fetches now: at the start, when our certificate or the settings have changed. */
-  async refresh(): Promise<void> {
-    const { client, clock, leaf, wanted, time } = this.#parts;
-    this.#timer?.cancel();
-    const own = leaf();
-    if (own === undefined || !wanted() || this.#stopped) return;
-    const reply = await client.ask(own);
-    if (this.#stopped) return;
-    if (reply !== undefined) {
-      this.#reply = reply;
-      this.#about = own.summary.fingerprint;
-    }
-    const { nextUpdate, thisUpdate } = reply?.answer ?? { nextUpdate: 0, thisUpdate: 0 };
-    const halfLife = thisUpdate + (nextUpdate - thisUpdate) / 2 - time().nowMs;
-    const waitMs =
-      reply === undefined ? RETRY_MS : Math.min(MAX_TIMER_MS, Math.max(MIN_WAIT_MS, halfLife));
-    this.#timer?.cancel();
-    this.#timer = clock.setTimer(waitMs, () => void this.refresh());
+  /** How long until it is to be asked for, 0 when it is due; `undefined` while nobody can be asked. Milliseconds. */
+  dueInMs(): number | undefined {
+    const own = this.#wanted();
+    if (own === undefined) return undefined;
+    if (this.#about !== own.summary.fingerprint) this.#recall(own);
+    if (this.#about !== own.summary.fingerprint) return 0;
+    return Math.max(0, this.#dueAt - this.#parts.clock.monotonicMs());
   }
 
-  [Symbol.dispose](): void {
-    this.#stopped = true;
-    this.#timer?.cancel();
+  /** Asks now. Never rejects. @returns Why there is no answer; `undefined` when there is, or none is wanted. */
+  async ask(): Promise<string | undefined> {
+    const { client } = this.#parts;
+    const own = this.#wanted();
+    if (own === undefined) return undefined;
+    const reply = await client.ask(own, REWRITE_MS);
+    if (reply !== undefined) {
+      this.#take(reply, own);
+      return undefined;
+    }
+    const [fault] = client.faults();
+    return `no answer about our own certificate${fault === undefined ? "" : ` from ${fault.responder}: ${fault.reason}`}`;
+  }
+
+  #wanted(): Certificate | undefined {
+    const { client, leaf, wanted } = this.#parts;
+    const own = wanted() ? leaf() : undefined;
+    return own === undefined || client.responders(own).length === 0 ? undefined : own;
+  }
+
+  #recall(own: Certificate): void {
+    const { client, time } = this.#parts;
+    const kept = client.kept(own);
+    if (kept !== undefined && freshnessOf(kept.answer, time()).state === "fresh") {
+      this.#take(kept, own);
+    }
+  }
+
+  #take(reply: OcspReply, own: Certificate): void {
+    const { clock, time } = this.#parts;
+    const { nextUpdate, thisUpdate } = reply.answer;
+    const nowMs = time().nowMs;
+    const halfLife = thisUpdate + (nextUpdate - thisUpdate) / 2 - nowMs;
+    // One that is past its half already was made ahead: there is no newer one for some time.
+    const waitMs = halfLife > 0 ? halfLife : (nextUpdate - nowMs) / 2;
+    this.#reply = reply;
+    this.#about = own.summary.fingerprint;
+    this.#dueAt = clock.monotonicMs() + Math.max(MIN_WAIT_MS, waitMs);
   }
 }

@@ -8,6 +8,7 @@ import { systemNetwork } from "#src/host/network.ts";
 import { systemRandom } from "#src/host/random.ts";
 import type { TimeView } from "#src/identity/time/time-view.ts";
 import type { TlsMaterial } from "#src/identity/tls-material.ts";
+import { AttemptBudget } from "#src/queue/attempt-budget.ts";
 import { TlsDialer } from "#src/transport/tls-dialer.ts";
 import { HandSource } from "./certificates.ts";
 import { RecordingLog } from "./network-rig.ts";
@@ -58,6 +59,10 @@ export async function revocationRig(
       source,
       files: systemFiles,
       random: systemRandom,
+      budget: new AttemptBudget({
+        ...{ clock: systemClock, random: systemRandom, device: "rig" },
+        sinceBootMs: Number.POSITIVE_INFINITY,
+      }),
       time: () => ({
         state: "network",
         nowMs: systemClock.now(),

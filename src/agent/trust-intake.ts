@@ -7,11 +7,11 @@ import type { Logger } from "../base/log.ts";
 import type { Clock, Timer } from "../host/clock.ts";
 import type { Files } from "../host/files.ts";
 import { MAX_CHAIN_CHARACTERS } from "../rotation/trust-update.ts";
-import type { TrustUpdates } from "../rotation/trust-updates.ts";
 import type { HttpFetch } from "../transport/http-fetch.ts";
 
 export interface TrustIntakeParts {
-  readonly updates: Pick<TrustUpdates, "offer">;
+  /** Resolves to what became of it; `undefined` when it was refused. */
+  readonly updates: { offer(text: string, source: string): Promise<object | undefined> };
   readonly file: string | undefined;
   readonly url: string | undefined;
   readonly files: Files;
@@ -23,7 +23,10 @@ export interface TrustIntakeParts {
 /** Somebody stands there with the stick. */
 const FILE_MS = 60_000;
 const URL_MS = 86_400_000;
-/** After a fetch that failed: who was away for a change of roots is to be back within the hour. */
+/**
+ * After a fetch that failed, or that brought what does not count (the page of a captive portal): who was away
+ * for a change of roots is to be back within the hour.
+ */
 const URL_AGAIN_MS = 900_000;
 const FETCH_TIMEOUT_MS = 30_000;
 
@@ -86,8 +89,11 @@ export class TrustIntake implements AsyncDisposable {
     const request = { url, maxBytes: MAX_CHAIN_CHARACTERS, timeoutMs: FETCH_TIMEOUT_MS };
     try {
       const reply = await http.fetch(request, this.#stop.signal);
-      if (reply.kind === "body") await updates.offer(new TextDecoder().decode(reply.bytes), url);
-      this.#fetchAt = clock.monotonicMs() + URL_MS;
+      const outcome =
+        reply.kind === "body"
+          ? await updates.offer(new TextDecoder().decode(reply.bytes), url)
+          : reply;
+      this.#fetchAt = clock.monotonicMs() + (outcome === undefined ? URL_AGAIN_MS : URL_MS);
     } catch (error) {
       if (!this.#stop.signal.aborted) this.#tell(url, error);
       this.#fetchAt = clock.monotonicMs() + URL_AGAIN_MS;

@@ -75,16 +75,18 @@ export class TrustWork {
   }
 
   /** As {@link accept}, for what was found rather than given: a refusal is told once, and nothing thrown. */
-  async offer(text: string, source: string): Promise<void> {
+  async offer(text: string, source: string): Promise<AcceptedTrust | KnownTrust | undefined> {
     try {
-      await this.accept(text);
+      const accepted = await this.accept(text);
       this.#refused = undefined;
+      return accepted;
     } catch (error) {
       const reason = errorText(error);
       if (this.#refused !== reason) {
         this.#ports.log.emit("trust.update.refused", { source, reason });
       }
       this.#refused = reason;
+      return undefined;
     }
   }
 

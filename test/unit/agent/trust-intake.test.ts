@@ -30,7 +30,7 @@ function rig(places: Pick<TrustIntakeParts, "file" | "url">): Rig {
       updates: {
         offer: async (text, source) => {
           offered.push(`${source}: ${text}`);
-          return undefined;
+          return text.startsWith("<html>") ? undefined : { outcome: "taken" };
         },
       },
       files: {
@@ -90,6 +90,21 @@ test("a URL is asked once a day, and every quarter of an hour after a failure, w
   assert.equal(own.fetches, fetches);
   await own.clock.advance(2 * 60 * MINUTE_MS);
   assert.equal(own.fetches, fetches + 1);
+  await own.intake[Symbol.asyncDispose]();
+});
+
+test("the page of a captive portal is not the answer of the day", async () => {
+  const own = rig({ file: undefined, url: "http://updates.example/trust" });
+  own.reply = "<html>welcome";
+  own.intake.start();
+  await own.clock.advance(20 * MINUTE_MS);
+  assert.equal(own.fetches, 2);
+  own.reply = "one";
+  await own.clock.advance(15 * MINUTE_MS);
+  assert.equal(own.offered.at(-1), "http://updates.example/trust: one");
+  const { fetches } = own;
+  await own.clock.advance(23 * 60 * MINUTE_MS);
+  assert.equal(own.fetches, fetches);
   await own.intake[Symbol.asyncDispose]();
 });
 

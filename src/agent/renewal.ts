@@ -2,6 +2,7 @@
  * Renewal of the device's certificate and trust updates, put together from the configuration: what works
  * the queue's renewals off, and what the command line asks.
  */
+import { createHash } from "node:crypto";
 import { AgentError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Issuer } from "../identity/issuer.ts";
@@ -82,6 +83,7 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
           hasSealedKeys: () => store.history().length > 0 || store.pendingKeys().size > 0,
         }),
         issuer: this.#issuerOf(kind),
+        authority: createHash("sha256").update(JSON.stringify(config.issuer)).digest("hex"),
         settings: () => this.#settings,
         time: time.trusted,
       };
@@ -109,7 +111,7 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
   get handlers(): IntentHandlers {
     const work = this.#work;
     if (work === undefined) return {};
-    const handle = work.handle.bind(work);
+    const handle = Object.assign(work.handle.bind(work), { holds: () => work.hold() });
     return { renew: handle, "re-key": handle };
   }
 

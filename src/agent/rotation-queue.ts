@@ -5,13 +5,14 @@
 import { join } from "node:path";
 import { AgentError, isAgentError } from "../base/errors.ts";
 import { type Logger, SILENT } from "../base/log.ts";
+import type { Clock } from "../host/clock.ts";
 import { ownedDisk } from "../host/owned-disk.ts";
 import { type DiskEntry, errnoOf, type StateDisk } from "../host/state-disk.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
 import type { JumpWatch } from "../identity/time/jump-watch.ts";
 import { AttemptBudget } from "../queue/attempt-budget.ts";
 import type { DurableIntentQueue } from "../queue/durable-intent-queue.ts";
-import type { IntentHandlers } from "../queue/handlers.ts";
+import type { Hold, IntentHandlers } from "../queue/handlers.ts";
 import { hasEnded, type Intent } from "../queue/intent.ts";
 import type { IntentQueue } from "../queue/intent-queue.ts";
 import { memoryQueue, openIntentQueue, type QueueOptions } from "../queue/open-intent-queue.ts";
@@ -59,9 +60,13 @@ export async function openIdleQueue(
   ports: Pick<StatePorts, "clock" | "random" | "disk">,
 ): Promise<QueueOperations & AsyncDisposable> {
   const queue = await openIdleIntents(store, ports);
-  return Object.assign(queueOperations(queue), {
-    [Symbol.asyncDispose]: () => queue[Symbol.asyncDispose](),
-  });
+  const nobody: Hold = { by: "no-agent", forMs: undefined };
+  return Object.assign(
+    queueOperations(queue, ports.clock, () => nobody),
+    {
+      [Symbol.asyncDispose]: () => queue[Symbol.asyncDispose](),
+    },
+  );
 }
 
 /** As {@link openIdleQueue}, for a command that works it off. */
@@ -120,7 +125,7 @@ export class RotationQueue implements AsyncDisposable {
     const { clock, random } = ports;
     this.#queue = queue;
     this.#options = options;
-    this.operations = queueOperations(queue);
+    this.operations = queueOperations(queue, clock, (intent) => this.#worker?.hold(intent));
     this.budget = new AttemptBudget({
       ...{ clock, random, saved: queue.savedAttempts, sinceBootMs: ports.bootTimeMs() },
       // drawn for each store, so no two devices have the same
@@ -187,24 +192,30 @@ export class RotationQueue implements AsyncDisposable {
   }
 }
 
-function queueOperations(queue: IntentQueue): QueueOperations {
+type HoldOf = (intent: Intent) => Hold | undefined;
+
+function queueOperations(queue: IntentQueue, clock: Clock, holdOf: HoldOf): QueueOperations {
+  const view = (intent: Intent): QueueEntryView =>
+    entryView(intent, intent.state === "waiting" ? holdOf(intent) : undefined, clock.now());
   return {
     async list(): Promise<QueueListView> {
       const { durable, fault, healed } = queue.health;
-      return { entries: queue.list().map(entryView), durable, fault: fault ?? null, healed };
+      return { entries: queue.list().map(view), durable, fault: fault ?? null, healed };
     },
-    retry: async (id) => entryView(await queue.retry(id)),
-    drop: async (id) => entryView(await queue.drop(id)),
+    retry: async (id) => view(await queue.retry(id)),
+    drop: async (id) => view(await queue.drop(id)),
   };
 }
 
-function entryView(intent: Intent): QueueEntryView {
+function entryView(intent: Intent, hold: Hold | undefined, nowMs: number): QueueEntryView {
   const { id, kind, generation, state, step, object, attempts, lastError, createdAt } = intent;
   return {
     ...{ id, kind, generation, state, attempts, createdAt },
     step: step ?? null,
     object: object ?? null,
     nextAttemptAt: hasEnded(intent) ? null : intent.nextAttemptAt,
+    heldBy: hold?.by ?? null,
+    heldUntil: hold?.forMs === undefined ? null : Math.round(nowMs + hold.forMs),
     lastError: lastError ?? null,
   };
 }

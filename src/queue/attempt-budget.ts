@@ -15,6 +15,7 @@ import { createHash } from "node:crypto";
 import { type BackoffPolicy, backoffMs } from "../base/backoff.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Random } from "../host/random.ts";
+import type { Hold } from "./handlers.ts";
 import { leftMs, MAX_WAIT_MS, type SavedAttempts, type SavedLane } from "./saved-attempts.ts";
 
 /** `renewal`: what the identity hangs on (renew, re-key, install). */
@@ -109,12 +110,21 @@ export class AttemptBudget {
 
   /** How long until an attempt may be made; 0 when it may be made now. Milliseconds. */
   waitMs(work: Work): number {
+    return this.hold(work)?.forMs ?? 0;
+  }
+
+  /** What is waited for longest; `undefined` when an attempt may be made now. */
+  hold(work: Work): (Hold & { readonly forMs: number }) | undefined {
     this.#refill();
     const now = this.#clock.monotonicMs();
     const missing = this.#missing(work);
     const untilToken = missing <= 0 ? 0 : this.#countedAt + missing * this.#policy.refillMs - now;
-    const untilOpen = Math.max(this.#lanes[work].notBefore, this.#spreadUntil) - now;
-    return Math.max(0, Math.ceil(untilToken), Math.ceil(untilOpen));
+    const waits = [
+      { by: "power-up", forMs: Math.ceil(this.#spreadUntil - now) },
+      { by: "back-off", forMs: Math.ceil(this.#lanes[work].notBefore - now) },
+      { by: "tokens", forMs: Math.ceil(untilToken) },
+    ] as const;
+    return waits.filter(({ forMs }) => forMs > 0).toSorted((a, b) => b.forMs - a.forMs)[0];
   }
 
   /**

@@ -105,12 +105,14 @@ export class QueueWorker implements AsyncDisposable {
     const { budget, clock, handlers } = this.#options;
     const handler = handlers[intent.kind];
     if (handler === undefined) return { by: "no-handler", forMs: undefined };
-    const own = holdOf(handler, intent);
-    if (own !== undefined) return own;
-    if (this.#running.has(intent.kind)) return { by: "another", forMs: undefined };
     const shared = isLocal(intent) ? undefined : budget.hold(workOf(intent));
+    const another: Hold | undefined = this.#running.has(intent.kind)
+      ? { by: "another", forMs: undefined }
+      : undefined;
     const ownMs = leftMs(intent.nextAttemptAt, clock.now());
-    return shared !== undefined && shared.forMs > ownMs ? shared : undefined;
+    return [holdOf(handler, intent), another, shared].find(
+      (hold) => hold !== undefined && (hold.forMs ?? Number.POSITIVE_INFINITY) > ownMs,
+    );
   }
 
   /** Begins nothing more, tells what runs to stop, and waits for it; a later start resumes it. */
@@ -204,12 +206,11 @@ export class QueueWorker implements AsyncDisposable {
 
   async #failed(id: string, attempt: Attempt, error: unknown, signal: AbortSignal): Promise<void> {
     const { queue } = this.#options;
-    const { retryAfterMs, permanent, answered, apart } = traitsOf(error);
+    const { retryAfterMs, permanent, apart } = traitsOf(error);
     const ended = queue.find(id);
     // Superseded or dropped: nobody failed. Stopping: the next start goes on from the step.
     if (ended === undefined || hasEnded(ended) || isStop(signal)) return;
-    if (answered === true) attempt.succeeded();
-    else if (apart !== true) attempt.failed(retryAfterMs);
+    if (apart !== true) attempt.failed(retryAfterMs);
     await this.#record(id, () =>
       permanent === true ? queue.giveUp(id, error) : queue.fail(id, error, retryAfterMs),
     );
@@ -278,11 +279,9 @@ function traitsOf(error: unknown): FailureTraits {
   const fields = isAgentError(error) ? error.fields : {};
   const found = (name: string): unknown => Reflect.get(error, name) ?? fields[name];
   const [retryAfterMs, permanent] = [found("retryAfterMs"), found("permanent")];
-  const answered = found("answered");
   return {
     retryAfterMs: typeof retryAfterMs === "number" ? retryAfterMs : undefined,
     permanent: permanent === true,
-    answered: answered === true,
     apart: found("apart") === true,
   };
 }

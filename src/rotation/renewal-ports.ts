@@ -28,6 +28,8 @@ export interface RenewalPorts {
   readonly rotator: Pick<Rotator, "install" | "replaceTrust">;
   readonly queue: IntentQueue;
   readonly issuer: Issuer;
+  /** Tells one configured authority from another; another one is asked at once after a refusal. */
+  readonly authority?: string;
   /** Of the configuration in force; read at each decision. */
   readonly settings: () => { readonly at: number; readonly rekey: boolean };
   readonly time: RenewalTime;

@@ -59,8 +59,9 @@ export class RenewalWatch implements Part {
   /** Takes up the plan of the run before; an empty store is waited for. */
   async start(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    const { source } = this.#options;
+    const { source, work } = this.#options;
     await this.#readPlan();
+    await work.pause.recall();
     await this.#clear();
     await this.#follow(undefined);
     this.#unsubscribe = source.subscribe(() => {
@@ -72,7 +73,10 @@ export class RenewalWatch implements Part {
       if (KINDS.includes(intent.kind)) this.#hurryUp();
     });
     // A wait that was written down by another clock, or before a restart, is cut short as well.
-    this.#unjump = this.#options.jumps.onJump(() => this.#hurryUp());
+    this.#unjump = this.#options.jumps.onJump(() => {
+      work.pause.lift();
+      this.#hurryUp();
+    });
     this.#hurryUp();
     this.#lookAgain();
     await this.#deadline.look();
@@ -111,6 +115,7 @@ export class RenewalWatch implements Part {
       intent: open,
       asked: open !== undefined && this.#asked.has(open.id),
       nowMs: time.dueMs(),
+      heldMs: open?.state === "waiting" ? (work.hold()?.forMs ?? 0) : 0,
       issuer: issuer.kind,
       longestOutageMs: outages.longestMs,
       lastAttempt: work.lastAttempt,
@@ -149,8 +154,9 @@ export class RenewalWatch implements Part {
     if (open?.state === "waiting" && open.attempts > 0) await this.#options.queue.retry(open.id);
   }
 
-  /** The configuration changed: another share of the lifetime, perhaps. */
+  /** The configuration was read again: another share of the lifetime, or somebody has corrected something. */
   settingsChanged(): void {
+    this.#options.work.pause.lift();
     void this.#deadline.look();
   }
 

@@ -25,13 +25,14 @@ import type { CreatableAlgorithm, KeyAlgorithm, OpenKey } from "../identity/keys
 import { formatMoment } from "../identity/span-words.ts";
 import { parseTrustBundle } from "../identity/trust-bundle.ts";
 import { type Certificate, parseCertificate } from "../identity/x509/certificate.ts";
-import type { FailureTraits, IntentSteps } from "../queue/handlers.ts";
+import type { FailureTraits, Hold, IntentSteps } from "../queue/handlers.ts";
 import { type Intent, objectNamed } from "../queue/intent.ts";
 import { CandidateRefused } from "./candidate-refused.ts";
 import { issuedTimeClaim } from "./issued-time.ts";
+import { RefusalPause } from "./refusal-pause.ts";
 import { RenewalAnswers } from "./renewal-answer.ts";
 import { faultOf, isCutOff, needsOperator, retryAfterOf } from "./renewal-fault.ts";
-import { leastWaitMs } from "./renewal-policy.ts";
+import { leastWaitMs, MAX_RETRY_MS } from "./renewal-policy.ts";
 import type { RenewalFault, RenewalPorts } from "./renewal-ports.ts";
 import type { Snapshot } from "./snapshot.ts";
 
@@ -62,6 +63,8 @@ export class RenewalWork {
   readonly #ports: RenewalPorts;
   readonly #outages: RenewalOutages;
   readonly #answers: RenewalAnswers;
+  /** After refusals; the queue asks for it before each attempt. */
+  readonly pause: RefusalPause;
   lastAttempt: number | undefined;
   lastError: RenewalFault | undefined;
   remarks: readonly string[] = [];
@@ -69,8 +72,15 @@ export class RenewalWork {
   constructor(ports: RenewalPorts, outages: RenewalOutages) {
     this.#ports = ports;
     this.#outages = outages;
-    const { store, time, log } = ports;
+    const { store, time, clock, random, log } = ports;
+    this.pause = new RefusalPause({ store, clock, random, log });
     this.#answers = new RenewalAnswers({ store, log, nowMs: () => time.view().nowMs });
+  }
+
+  /** Why it is not attempted though it is due, for the queue's worker: the authority has refused it. */
+  hold(): Hold | undefined {
+    const forMs = this.pause.leftMs(this.#subject());
+    return forMs > 0 ? { by: "refused", forMs } : undefined;
   }
 
   /** Forgets the answer in hand unless it belongs to one of these intents. Never rejects. */
@@ -103,6 +113,7 @@ export class RenewalWork {
       const work = intent.kind === "renew" ? this.#renew : this.#rekey;
       const { generation, leaf } = await work.call(this, intent, steps, signal);
       this.lastError = undefined;
+      await this.pause.end();
       const { serial, notAfter } = leaf.summary;
       log.emit("renewal.succeeded", {
         ...told,
@@ -111,8 +122,23 @@ export class RenewalWork {
       });
     } catch (error) {
       if (signal.aborted || !isAgentError(error)) throw error;
-      throw this.#failed(error, intent);
+      const failed = this.#failed(error, intent);
+      await this.#pauseAfter(failed.fault);
+      throw failed;
     }
+  }
+
+  /** What a refusal is of: this certificate by this authority. */
+  #subject(): string {
+    const { source, authority = "" } = this.#ports;
+    return `${source.leaf?.summary.fingerprint} ${authority}`;
+  }
+
+  async #pauseAfter({ needsOperator: permanent, reason }: RenewalFault): Promise<void> {
+    if (!permanent) return;
+    const leftMs = this.#inForce().leaf.summary.notAfter - this.#ports.time.dueMs();
+    const mostMs = leftMs > 0 ? Math.max(MAX_RETRY_MS, leftMs / 4) : Number.POSITIVE_INFINITY;
+    await this.pause.refused(this.#subject(), reason, mostMs);
   }
 
   async #rekey(intent: Intent, steps: IntentSteps, signal: AbortSignal): Promise<Renewed> {

@@ -3,6 +3,7 @@
  * itself while no agent runs. Both answer the same. Times `…At` are Unix milliseconds; what is not
  * there is `null`, so that every entry has every member.
  */
+import type { Hold } from "../queue/handlers.ts";
 import type { IntentKind, IntentState } from "../queue/intent.ts";
 
 export interface QueueEntryView {
@@ -18,6 +19,10 @@ export interface QueueEntryView {
   readonly attempts: number;
   /** `null` when it has ended. */
   readonly nextAttemptAt: number | null;
+  /** Why it is not attempted though its own pause is over; `null` when nothing is in its way. */
+  readonly heldBy: Hold["by"] | null;
+  /** When that ends by the clock of the device; `null` when nobody can tell. */
+  readonly heldUntil: number | null;
   /** Code and sentence. */
   readonly lastError: string | null;
   readonly createdAt: number;

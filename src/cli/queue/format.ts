@@ -29,11 +29,26 @@ export function formatQueue(
   return [list, ...warnings.map((words) => paint(out, "red", words))].join("\n");
 }
 
-function nextWords({ state, nextAttemptAt }: QueueEntryView, nowMs: number): string {
+const HELD: Readonly<Record<NonNullable<QueueEntryView["heldBy"]>, string>> = {
+  "power-up": "after power-up each device waits its own time",
+  "back-off": "other attempts have failed",
+  tokens: "too many attempts at once",
+  another: "after the one under way",
+  refused: "refused, so asked rarely; `queue retry` asks now",
+  early: "something else comes first",
+  "no-handler": "the configuration has nothing that does it",
+  "no-agent": "when the agent runs",
+};
+
+function nextWords(entry: QueueEntryView, nowMs: number): string {
+  const { state, nextAttemptAt, heldBy, heldUntil } = entry;
   if (state === "running") return "under way";
   if (nextAttemptAt === null) return "-";
-  const left = nextAttemptAt - nowMs;
-  return left <= 0 ? "due" : `in ${formatSpan(left)} (${formatMoment(nextAttemptAt)})`;
+  const own = nextAttemptAt - nowMs;
+  const at = Math.max(nextAttemptAt, heldUntil ?? nextAttemptAt);
+  const when = at <= nowMs ? "due" : `in ${formatSpan(at - nowMs)} (${formatMoment(at)})`;
+  const isHeld = heldBy !== null && (own <= 0 || at > nextAttemptAt);
+  return isHeld ? `${when}: ${HELD[heldBy]}` : when;
 }
 
 /** One line of `status`. */

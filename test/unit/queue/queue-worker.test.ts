@@ -424,4 +424,53 @@ suite("the worker on a disk that fails", () => {
     assert.equal(calls, 1);
     assert.equal(rig.queue.find("renew-7")?.state, "done");
   });
+
+  const WAITS: readonly {
+    readonly why: string;
+    readonly before: (rig: Rig) => Promise<unknown>;
+    readonly hold: { readonly by: string; readonly forMs: number | undefined } | undefined;
+  }[] = [
+    { why: "nothing", before: async () => undefined, hold: undefined },
+    {
+      why: "other attempts have failed",
+      before: async ({ budget }) => budget.take("renewal")?.failed(5 * MINUTE),
+      hold: { by: "back-off", forMs: 5 * MINUTE },
+    },
+    {
+      why: "no tokens",
+      before: async ({ budget }) => {
+        while (budget.take("renewal") !== undefined);
+      },
+      hold: { by: "tokens", forMs: 2_000 },
+    },
+  ];
+  for (const { why, before, hold } of WAITS) {
+    test(`says what holds an intent back that is due: ${why}`, async () => {
+      await using rig = await rigOf({ renew: held().handler });
+      const intent = await rig.queue.add({ kind: "renew", generation: 7 });
+      await before(rig);
+      assert.deepEqual(rig.worker.hold(intent), hold);
+    });
+  }
+
+  test("says that another of its kind is under way, that its handler waits, and that it has none", async () => {
+    const hold = { by: "refused", forMs: 90_000 } as const;
+    const renew = Object.assign(held().handler, { holds: () => hold });
+    await using rig = await rigOf({ report: held().handler, renew });
+    rig.worker.start();
+    await rig.queue.add({ kind: "report", generation: 1 });
+    const report = await rig.queue.add({ kind: "report", generation: 2 });
+    await settle();
+    assert.equal(rig.worker.hold(report)?.by, "another");
+    const trust = await rig.queue.add({ kind: "trust", generation: 1 });
+    assert.equal(rig.worker.hold(trust)?.by, "no-handler");
+    const renewal = await rig.queue.add({ kind: "renew", generation: 7 });
+    await settle();
+    assert.equal(rig.queue.find("renew-7")?.state, "waiting");
+    assert.deepEqual(rig.worker.hold(renewal), hold);
+    // who asks is not held up
+    await rig.queue.retry("renew-7");
+    await settle();
+    assert.equal(rig.queue.find("renew-7")?.state, "running");
+  });
 });

@@ -5,7 +5,14 @@ import type { QueueEntryView, QueueOperations } from "#src/sidecar/queue-operati
 
 const ENTRY: QueueEntryView = {
   ...{ id: "renew-7", kind: "renew", generation: 7, state: "waiting", step: null, object: null },
-  ...{ attempts: 0, nextAttemptAt: 5, lastError: null, createdAt: 5 },
+  ...{
+    attempts: 0,
+    nextAttemptAt: 5,
+    heldBy: null,
+    heldUntil: null,
+    lastError: null,
+    createdAt: 5,
+  },
 };
 
 /** A client that talks to the routes without a socket, and what was asked. */

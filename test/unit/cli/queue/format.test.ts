@@ -8,6 +8,7 @@ const NOW = Date.UTC(2026, 5, 1);
 const ENTRY: QueueEntryView = {
   ...{ id: "renew-7", kind: "renew", generation: 7, state: "waiting", step: "request" },
   ...{ object: "key/renewal-7", attempts: 3, nextAttemptAt: NOW + 600_000 },
+  ...{ heldBy: null, heldUntil: null },
   ...{ lastError: "ERR_RPC_OVERLOADED: the CA is busy", createdAt: NOW },
 };
 const text = (
@@ -37,6 +38,37 @@ suite("the queue as text", () => {
     assert.match(lines[3] ?? "", / under way /);
     assert.match(lines[4] ?? "", / due /);
   });
+
+  const HOLDS: readonly {
+    readonly why: string;
+    readonly entry: Partial<QueueEntryView>;
+    readonly says: RegExp;
+  }[] = [
+    {
+      why: "until when, and why",
+      entry: { nextAttemptAt: NOW, heldBy: "power-up", heldUntil: NOW + 40_000 },
+      says: / in 40 seconds \(2026-06-01T00:00:40Z\): after power-up /,
+    },
+    {
+      why: "longer than its own pause",
+      entry: { heldBy: "refused", heldUntil: NOW + 3_600_000 },
+      says: / in 1 hour \(2026-06-01T01:00:00Z\): refused, /,
+    },
+    {
+      why: "nobody knows until when",
+      entry: { nextAttemptAt: NOW - 1, heldBy: "no-agent" },
+      says: / due: when the agent runs /,
+    },
+    {
+      why: "its own pause is what it waits for",
+      entry: { heldBy: "no-agent" },
+      says: / in 10 minutes \(2026-06-01T00:10:00Z\) +ERR/,
+    },
+  ];
+  for (const { why, entry, says } of HOLDS) {
+    test(`what holds an entry back: ${why}`, () =>
+      assert.match(text([{ ...ENTRY, ...entry }]), says));
+  }
 
   test("that it lives in memory only is said", () =>
     assert.match(text([], false), /^in memory only: EROFS$/m));

@@ -12,12 +12,12 @@ import { type AgentError, errorText } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { type Clock, MAX_TIMER_MS, type Timer } from "../host/clock.ts";
 import type { Random } from "../host/random.ts";
-import { refuse } from "../identity/revocation/refusal.ts";
+import { refusalCause, refuse } from "../identity/revocation/refusal.ts";
 import { ATTEMPT_POLICY, type AttemptBudget, pauseAfter } from "../queue/attempt-budget.ts";
 import type { FailureTraits, IntentHandler } from "../queue/handlers.ts";
 import { hasEnded, type Intent } from "../queue/intent.ts";
 import type { IntentQueue } from "../queue/intent-queue.ts";
-import type { CrlSources } from "../transport/crl-sources.ts";
+import type { CrlFailure, CrlSources } from "../transport/crl-sources.ts";
 import type { FetchFailure } from "../transport/http-fetch.ts";
 import type { OcspStaple } from "../transport/ocsp-staple.ts";
 
@@ -207,9 +207,8 @@ export class RevocationRounds implements AsyncDisposable {
       this.#restUntil = 0;
     } catch (error) {
       if (this.#stop.signal.aborted) return;
-      const { answered, retryAfterMs } = error as FailureTraits;
-      if (answered === true) attempt.succeeded();
-      else attempt.failed(retryAfterMs);
+      const { apart, retryAfterMs } = error as FailureTraits;
+      if (apart !== true) attempt.failed(retryAfterMs);
       this.#failures += 1;
       const draw = random.draw();
       const pauseMs = pauseAfter(ATTEMPT_POLICY, this.#failures, draw, retryAfterMs);
@@ -226,7 +225,7 @@ export class RevocationRounds implements AsyncDisposable {
    */
   async #ask(signal: AbortSignal, listsAreIn: () => Promise<void>): Promise<void> {
     const { lists, staple } = this.#parts;
-    const failures = await lists.askDue(signal);
+    const { asked, failures } = await lists.askDue(signal);
     signal.throwIfAborted();
     let stapleFault: string | undefined;
     if (staple.dueInMs() === 0) {
@@ -234,7 +233,10 @@ export class RevocationRounds implements AsyncDisposable {
       stapleFault = await staple.ask();
       signal.throwIfAborted();
     }
-    if (failures.length > 0 || stapleFault !== undefined) throw failed(failures, stapleFault);
+    if (failures.length === 0 && stapleFault === undefined) return;
+    // Somebody answered: there is a network, and no other work has to wait for our sake.
+    const apart = failures.length < asked || failures.some(({ error }) => wasAnswered(error));
+    throw failed(failures, stapleFault, apart);
   }
 
   #unwritten(id: string, error: unknown): void {
@@ -243,17 +245,22 @@ export class RevocationRounds implements AsyncDisposable {
   }
 }
 
-type Failures = Awaited<ReturnType<CrlSources["askDue"]>>;
+function wasAnswered(error: unknown): boolean {
+  return refusalCause(error) !== "fetch" || (error as FetchFailure).answered === true;
+}
 
 /** One error for the round: what it says is what `queue list` shows. */
-function failed(failures: Failures, stapleFault: string | undefined): AgentError {
+function failed(
+  failures: readonly CrlFailure[],
+  stapleFault: string | undefined,
+  apart: boolean,
+): AgentError {
   const words = failures.map(({ source, error }) => `${source}: ${errorText(error)}`);
-  const [first = ""] = stapleFault === undefined ? words : [...words, stapleFault];
-  const more = words.length + (stapleFault === undefined ? 0 : 1) - 1;
-  const error = refuse("fetch", more > 0 ? `${first}; and ${more} more` : first);
-  const answered = failures.some(({ error: each }) => (each as FetchFailure).answered === true);
-  // The one that may be asked first decides; with the responder that is none.
+  if (stapleFault !== undefined) words.push(stapleFault);
+  const [first = "", ...more] = words;
+  const error = refuse("fetch", more.length > 0 ? `${first}; and ${more.length} more` : first);
+  // The one that may be asked first decides; the responder asks for no pause.
   const rests = stapleFault === undefined ? failures.map(({ restMs }) => restMs) : [];
   const retryAfterMs = rests.length === 0 ? 0 : Math.min(...rests);
-  return Object.assign(error, { answered, retryAfterMs } satisfies FailureTraits);
+  return Object.assign(error, { apart, retryAfterMs } satisfies FailureTraits);
 }

@@ -60,8 +60,6 @@ export interface FailureTraits {
   readonly retryAfterMs?: number | undefined;
   /** Trying again is pointless. */
   readonly permanent?: boolean | undefined;
-  /** Somebody answered, so there is a network: the intent waits, and nothing else on its account. */
-  readonly answered?: boolean | undefined;
   /** What failed concerns this kind alone: no other work waits, or stops waiting, on its account. */
   readonly apart?: boolean | undefined;
 }

@@ -19,6 +19,12 @@ export interface CrlFailure {
   readonly restMs: number;
 }
 
+export interface AskedUrls {
+  /** How many were asked. */
+  readonly asked: number;
+  readonly failures: readonly CrlFailure[];
+}
+
 /** Told of what whoever uses the sources has to act on. */
 export interface CrlSourcesEvents {
   /** A CRL came into force. */
@@ -113,10 +119,11 @@ export class CrlSources implements AsyncDisposable {
     return Math.max(0, Math.min(...due) - this.#parts.clock.monotonicMs());
   }
 
-  /** Asks every URL that is due, a few at once. Resolves with those that gave nothing. */
-  async askDue(signal: AbortSignal): Promise<readonly CrlFailure[]> {
+  /** Asks every URL that is due, a few at once. */
+  async askDue(signal: AbortSignal): Promise<AskedUrls> {
     const nowMs = this.#parts.clock.monotonicMs();
     const due = this.#urls().filter((each) => each.dueAt <= nowMs && !this.#busy.has(each));
+    const asked = due.length;
     const failures: CrlFailure[] = [];
     const limit = AbortSignal.any([signal, this.#stop.signal]);
     const askOne = async (source: CrlSource): Promise<void> => {
@@ -136,7 +143,7 @@ export class CrlSources implements AsyncDisposable {
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, askOn));
-    return failures;
+    return { asked, failures };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -147,9 +147,8 @@ async function readBody(
     throw refuse("fetch", `the server redirects (HTTP ${statusCode}), which is not followed`);
   }
   if (statusCode !== 200) {
-    const retryAfterMs = retryAfterOf(headers, nowMs);
-    const error = refuse("fetch", `the server answers HTTP ${statusCode}`);
-    throw Object.assign(error, { answered: true, retryAfterMs });
+    const traits: FetchFailure = { answered: true, retryAfterMs: retryAfterOf(headers, nowMs) };
+    throw Object.assign(refuse("fetch", `the server answers HTTP ${statusCode}`), traits);
   }
   if (/^text\/html/i.test(headers["content-type"] ?? "")) {
     throw refuse("fetch", "the server answers with a web page (text/html)");

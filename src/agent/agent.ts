@@ -2,7 +2,7 @@
  * An agent while it runs: starts the parts that start-agent.ts has built, all of them or none, and stops
  * them in reverse.
  *
- *     control socket -> watchdog -> RPC server -> listener -> renewal -> the queue's worker
+ *     control socket -> metrics -> watchdog -> RPC server -> listener -> renewal -> the queue's worker
  *
  * Stopping: the listener takes no more, open calls finish within `rpc.drain_timeout_ms`, and the control
  * socket answers until they have.
@@ -21,6 +21,7 @@ import type { AgentPorts } from "./agent-ports.ts";
 import type { LoadedConfig } from "./config.ts";
 import { clockView, type DeviceTime } from "./device-time.ts";
 import type { Inbound } from "./inbound.ts";
+import { MetricsPort } from "./metrics.ts";
 import { NO_RENEWAL } from "./no-renewal.ts";
 import { NoStore } from "./no-store.ts";
 import { Operations } from "./operations.ts";
@@ -58,6 +59,7 @@ export class Agent implements AsyncDisposable {
   readonly #ports: AgentPorts;
   readonly #rooms: Rooms;
   readonly #reloader: Reloader;
+  readonly #metrics: MetricsPort;
   readonly #startedAt: number;
   readonly #startedAtMonotonic: number;
   /** Aborts when stopping begins. */
@@ -74,6 +76,8 @@ export class Agent implements AsyncDisposable {
     this.#rooms = rooms;
     this.#startedAt = ports.clock.now();
     this.#startedAtMonotonic = ports.clock.monotonicMs();
+    const { clock, log } = ports;
+    this.#metrics = new MetricsPort({ clock, log: log.log, status: () => this.status() });
     this.#reloader = new Reloader(loaded, {
       log: ports.log.log,
       notifier: ports.notifier,
@@ -90,6 +94,7 @@ export class Agent implements AsyncDisposable {
         rooms.inbound.access.replace(config.acl);
         rooms.inbound.limits.replace(config.limits);
         rooms.revocation?.replace(config.revocation);
+        void this.#metrics.apply(config.metrics.listen);
       },
       reloadFiles: async () => {
         await rooms.revocation?.reload();
@@ -123,6 +128,8 @@ export class Agent implements AsyncDisposable {
     });
     await control.start(signal);
     building.use(control);
+    building.use(this.#metrics);
+    await this.#metrics.apply(config.metrics.listen);
     const prove = (late: AbortSignal): Promise<unknown> => new AdminClient(path).status(late);
     const watchdog = new Watchdog({ notifier, clock, log: log.log, prove });
     await watchdog.start();
@@ -214,6 +221,7 @@ export class Agent implements AsyncDisposable {
         needRestart: this.#reloader.needRestart,
         revocation: revocation?.warnings() ?? [],
         queue: this.#rooms.queue?.warnings() ?? [],
+        metrics: this.#metrics.fault,
         ...(ends === undefined ? {} : { expiry: ends }),
       }),
     };

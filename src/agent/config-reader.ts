@@ -229,7 +229,7 @@ class ConfigReader implements Reading {
       ]),
     ];
     const home = isTable(value) || Array.isArray(value) ? undefined : sectionOf(name);
-    if (home !== undefined) this.#report(name, `is not a key here: put it into [${home}]`);
+    if (home !== undefined) this.#report(name, `is not a key here: put it into ${home}`);
     else
       this.#report(
         name,
@@ -244,7 +244,7 @@ class ConfigReader implements Reading {
       close !== undefined
         ? didYouMean(close)
         : home !== undefined
-          ? `: it belongs in [${home}]`
+          ? `: it belongs in ${home}`
           : `: known are ${known.join(", ")}`;
     this.#report(`${section}.${typed}`, `is not a key${advice}`);
   }
@@ -268,12 +268,14 @@ function didYouMean(name: string | undefined): string {
   return name === undefined ? "" : `: did you mean ${name}?`;
 }
 
-/** The one section that has a key of this name. */
+/** The sections that have a key of this name, in words; `undefined` where they would be no hint. */
 function sectionOf(key: string): string | undefined {
   const homes = Object.entries(SECTION_ROWS).flatMap(([section, rows]) =>
     own(rows, key) === undefined ? [] : [section],
   );
-  return homes.length === 1 ? homes[0] : undefined;
+  return homes.length === 1 || homes.length === 2
+    ? homes.map((home) => `[${home}]`).join(" or ")
+    : undefined;
 }
 
 function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {

@@ -19,6 +19,7 @@ import {
   text,
 } from "./config-kinds.ts";
 import { LIMITS_ROWS } from "./config-limits.ts";
+import { METRICS_ROWS } from "./config-metrics.ts";
 import { RENEWAL_ROWS, TRUST_ROWS } from "./config-renewal.ts";
 import { REVOCATION_ROWS } from "./config-revocation.ts";
 import { LIVE, optional, type Row, required, row } from "./config-row.ts";
@@ -165,6 +166,7 @@ export const SECTIONS = {
       },
     ),
   },
+  metrics: METRICS_ROWS,
   limits: LIMITS_ROWS,
   client: {
     timeout_ms: row(

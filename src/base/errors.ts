@@ -130,6 +130,11 @@ export const ERRORS = {
     retry: false,
     hint: "stop the agent that uses the socket, or give this one a control.socket of its own",
   },
+  ERR_METRICS_LISTEN: {
+    status: 500,
+    retry: true,
+    hint: "end the program that uses the address, or choose another metrics.listen",
+  },
   ERR_USAGE: { status: 400, retry: false, hint: "see `microedge help`" },
   ERR_FILE_EXISTS: { status: 409, retry: false, hint: "choose another name; nothing was replaced" },
   ERR_FILE_IO: {

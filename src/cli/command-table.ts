@@ -30,6 +30,7 @@ import { helpCommand } from "./commands/help.ts";
 import { keyCreateCommand } from "./commands/key-create.ts";
 import { keyListCommand } from "./commands/key-list.ts";
 import { limitsCommand } from "./commands/limits.ts";
+import { metricsCommand } from "./commands/metrics.ts";
 import { pkiInitCommand } from "./commands/pki-init.ts";
 import { pkiIssueCommand } from "./commands/pki-issue.ts";
 import { queueDropCommand } from "./commands/queue-drop.ts";
@@ -54,6 +55,7 @@ export const COMMANDS: readonly Command[] = [
   callCommand,
   servicesCommand,
   limitsCommand,
+  metricsCommand,
   reloadCommand,
   doctorCommand,
   tlsProbeCommand,

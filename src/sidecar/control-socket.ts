@@ -1,7 +1,7 @@
 /**
  * Takes a path for a Unix socket without a moment in which somebody else could use it.
  *
- * The socket is bound inside a directory that only we can enter, gets mode 0600 there, and then
+ * The socket is bound inside a directory that only we can enter, gets its mode there, and then
  * receives its name by link(2), which fails if anything is in the way. What is in the way is judged:
  * a socket where nobody answers is left over from a dead agent and is replaced; a live one and
  * anything that is not a socket are an error and stay untouched.
@@ -22,20 +22,32 @@ export interface TakenSocket {
   release(): Promise<void>;
 }
 
+export interface SocketUse {
+  readonly mode: number;
+  /** The key of the configuration that names the path. */
+  readonly key: string;
+}
+
+const CONTROL: SocketUse = { mode: 0o600, key: "control.socket" };
+
 /**
- * Makes `server` listen at `path`, mode 0600. Creates the last directory of the path (mode 0700) if it
+ * Makes `server` listen at `path`, with the mode of its use. Creates the last directory of the path (mode 0700) if it
  * is missing.
  *
  * @throws AgentError `ERR_CONTROL_SOCKET` when another process listens there or the path can't be
  *   used; `ERR_FILE_EXISTS` when something that is not a socket has the name.
  */
-export async function listenAt(server: Server, path: string): Promise<TakenSocket> {
+export async function listenAt(
+  server: Server,
+  path: string,
+  { mode, key }: SocketUse = CONTROL,
+): Promise<TakenSocket> {
   const bytes = Buffer.byteLength(path);
   if (bytes > MAX_PATH_BYTES) {
     throw new AgentError(
       "ERR_CONTROL_SOCKET",
-      `control.socket ${path} is ${bytes} bytes long; the system allows ${MAX_PATH_BYTES}`,
-      { fields: { path, fix: "give control.socket a shorter path" } },
+      `${key} ${path} is ${bytes} bytes long; the system allows ${MAX_PATH_BYTES}`,
+      { fields: { path, fix: `give ${key} a shorter path` } },
     );
   }
   let closet: string | undefined;
@@ -44,8 +56,8 @@ export async function listenAt(server: Server, path: string): Promise<TakenSocke
     closet = await mkdtemp(`${dirname(path)}/.`);
     const hidden = join(closet, "s");
     await bind(server, hidden);
-    await chmod(hidden, 0o600);
-    await linkInto(hidden, path);
+    await chmod(hidden, mode);
+    await linkInto(hidden, path, key);
     const { dev, ino } = await lstat(path);
     return { release: () => removeIfSame(path, dev, ino) };
   } catch (cause) {
@@ -53,7 +65,7 @@ export async function listenAt(server: Server, path: string): Promise<TakenSocke
     if (cause instanceof AgentError) throw cause;
     throw new AgentError(
       "ERR_CONTROL_SOCKET",
-      `cannot create the control socket ${path}: ${errorText(cause)}`,
+      `cannot create the socket of ${key} ${path}: ${errorText(cause)}`,
       { cause, fields: { path, fix: "check the directory and its permissions" } },
     );
   } finally {
@@ -79,7 +91,7 @@ function bind(server: Server, path: string): Promise<void> {
   });
 }
 
-async function linkInto(from: string, path: string): Promise<void> {
+async function linkInto(from: string, path: string, key: string): Promise<void> {
   for (let round = 1; ; round += 1) {
     try {
       await link(from, path);
@@ -87,17 +99,17 @@ async function linkInto(from: string, path: string): Promise<void> {
     } catch (cause) {
       if (codeOf(cause) !== "EEXIST" || round === MAX_ROUNDS) throw cause;
     }
-    await removeLeftover(path);
+    await removeLeftover(path, key);
   }
 }
 
 /** Removes a socket where nobody answers; refuses everything else. */
-async function removeLeftover(path: string): Promise<void> {
+async function removeLeftover(path: string, key: string): Promise<void> {
   const found = await lstat(path).catch(absent);
   if (found === undefined) return;
   if (!found.isSocket()) {
     throw new AgentError("ERR_FILE_EXISTS", `${path} exists and is not a socket`, {
-      fields: { path, fix: "remove it, or choose another control.socket" },
+      fields: { path, fix: `remove it, or choose another ${key}` },
     });
   }
   if (await answers(path)) {

@@ -163,7 +163,10 @@ suite("a bad configuration names the key, what is allowed, and the line", () => 
     { toml: "[log]\nzzzzzz = 1", is: /^2 log\.zzzzzz is not a key: known are level, format$/ },
     { toml: "[tsl]\ncert = 1", is: /^1 tsl is not a section: did you mean tls\?$/ },
     { toml: "[zzzzzzzz]", is: /^1 zzzzzzzz is not a section: known are service, rpc/ },
-    { toml: 'listen = "a:1"', is: /^1 listen is not a key here: put it into \[rpc\]$/ },
+    {
+      toml: 'listen = "a:1"',
+      is: /^1 listen is not a key here: put it into \[rpc\] or \[metrics\]$/,
+    },
     { toml: "rpc = 5", is: /^1 rpc must be a section, \[rpc\]$/ },
     { toml: "registry = 5", is: /^1 registry must be a section, \[registry\]$/ },
     {

@@ -6,6 +6,7 @@
 import { issuerProblems } from "./config-issuer.ts";
 import type { ConfigProblem } from "./config-problem.ts";
 import type { Reading, Setting } from "./config-reader.ts";
+import { reportProblems } from "./config-report.ts";
 
 /** How a peer's certificate is judged. `insecure`: not at all. */
 export type VerifyMode = "enforce" | "observe" | "insecure";
@@ -49,6 +50,7 @@ export function applyRules(reading: Reading, context: RuleContext): Verification
   rules.observe();
   rules.stopping();
   rules.issuer();
+  rules.report();
   return rules.verification();
 }
 
@@ -121,6 +123,12 @@ class Rules {
 
   issuer(): void {
     for (const problem of issuerProblems((key) => this.#setting(key))) {
+      if (!this.#faulty.has(problem.key)) this.#context.problems.push(problem);
+    }
+  }
+
+  report(): void {
+    for (const problem of reportProblems((key) => this.#setting(key))) {
       if (!this.#faulty.has(problem.key)) this.#context.problems.push(problem);
     }
   }

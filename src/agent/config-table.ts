@@ -21,6 +21,7 @@ import {
 import { LIMITS_ROWS } from "./config-limits.ts";
 import { METRICS_ROWS } from "./config-metrics.ts";
 import { RENEWAL_ROWS, TRUST_ROWS } from "./config-renewal.ts";
+import { REPORT_ROWS } from "./config-report.ts";
 import { REVOCATION_ROWS } from "./config-revocation.ts";
 import { LIVE, optional, type Row, required, row } from "./config-row.ts";
 import { PROBATION_ROWS, SEALING_ROWS, STORE_ROWS } from "./config-store.ts";
@@ -156,6 +157,7 @@ export const SECTIONS = {
   issuer: ISSUER_ROWS,
   renewal: RENEWAL_ROWS,
   trust: TRUST_ROWS,
+  report: REPORT_ROWS,
   control: {
     socket: optional(
       path(),

@@ -17,6 +17,7 @@ import { openStore } from "./open-store.ts";
 import { buildOutbound } from "./outbound.ts";
 import { Outgoing } from "./outgoing.ts";
 import { openRenewal } from "./renewal.ts";
+import { openReports } from "./report.ts";
 import { openRevocation } from "./revocation.ts";
 import { openRotationQueue } from "./rotation-queue.ts";
 import { StoreIdentity } from "./store-identity.ts";
@@ -73,6 +74,17 @@ export async function startAgent(
   const judging = { revocation: revocation?.peers, time: time.trusted };
   const outbound = buildOutbound(config, ports, identity?.source, judging);
   running.use(outbound);
+  const reports =
+    store === undefined ||
+    queue === undefined ||
+    renewal === undefined ||
+    !(identity instanceof StoreIdentity)
+      ? undefined
+      : await openReports({
+          ...{ config, store, identity, time, renewal, log, clock: ports.clock },
+          ...{ queue: queue.queue, client: outbound.client },
+        });
+  if (reports !== undefined) running.use(reports);
   signs.listen({
     returned: () => {
       queue?.networkIsBack();
@@ -102,7 +114,7 @@ export async function startAgent(
     modules,
     queue,
     renewal,
-    handlers: { ...renewal?.handlers, ...revocation?.handlers },
+    handlers: { ...renewal?.handlers, ...revocation?.handlers, ...reports?.handlers },
   });
   await agent.start(running, signal);
   return agent;

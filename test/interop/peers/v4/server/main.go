@@ -1,5 +1,5 @@
 // A go-micro v4 service for interop tests and benchmarks: Greeter, the agent's own Agent.Echo and
-// Agent.EchoStream, and, with --debug-handler, go-micro's Debug handler. Prints one line
+// Agent.EchoStream, Fleet.Report, and, with --debug-handler, go-micro's Debug handler. Prints one line
 // "READY host:port" when it serves; stops on SIGTERM and when its standard input ends.
 package main
 
@@ -26,6 +26,7 @@ import (
 
 	"microedge.test/plain/agentpb"
 	"microedge.test/plain/contract"
+	"microedge.test/plain/fleetreport"
 	pb "microedge.test/plain/greeterpb"
 	"microedge.test/plain/mutualtls"
 )
@@ -139,11 +140,27 @@ func (a *Agent) EchoStream(ctx context.Context, s server.Stream) error {
 	}
 }
 
+// Fleet takes what devices report of their identities.
+type Fleet struct {
+	ledger fleetreport.Ledger
+	refuse int64
+}
+
+func (f *Fleet) Report(ctx context.Context, req *fleetreport.Report, rsp *fleetreport.Taken) error {
+	if req.Report == f.refuse {
+		return merr.BadRequest("fleet.report", "report %d is not wanted", req.Report)
+	}
+	again, err := f.ledger.Take(req)
+	rsp.Again = again
+	return err
+}
+
 func main() {
 	addr := flag.String("addr", "127.0.0.1:0", "address to listen on")
 	name := flag.String("name", "greeter", "service name")
 	version := flag.String("version", "1.0.0", "service version")
 	debug := flag.Bool("debug-handler", false, "serve go-micro's Debug handler")
+	refuse := flag.Int64("refuse-report", 0, "answer Fleet.Report with a 400 for the report of this number")
 	stdin := flag.Bool("until-stdin-ends", false, "stop when standard input ends, too")
 	files := mutualtls.Define()
 	flag.Parse()
@@ -164,7 +181,10 @@ func main() {
 		server.Registry(r), server.Broker(b), server.WithLogger(logger.DefaultLogger),
 		server.Transport(transport.NewHTTPTransport(topts...)),
 	)
-	handlers := []server.Handler{s.NewHandler(new(Greeter)), s.NewHandler(new(Agent))}
+	fleet := &Fleet{ledger: fleetreport.Ledger{Out: os.Stdout}, refuse: *refuse}
+	handlers := []server.Handler{
+		s.NewHandler(new(Greeter)), s.NewHandler(new(Agent)), s.NewHandler(fleet),
+	}
 	if *debug {
 		handlers = append(handlers,
 			s.NewHandler(dbg.NewHandler(client.DefaultClient), server.InternalHandler(true)))

@@ -52,6 +52,7 @@ const LOST =
 
 export class Enrolment {
   readonly #parts: EnrolmentParts;
+  readonly #stopping = new AbortController();
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(parts: EnrolmentParts) {
@@ -69,11 +70,19 @@ export class Enrolment {
     return run;
   }
 
+  /** The agent stops: an authority that hangs is waited for no longer. What was made so far is kept. */
+  stop(): void {
+    const words =
+      "the agent is stopping, and the authority has not answered yet; give the same command again, the key is kept";
+    this.#stopping.abort(new AgentError("ERR_RPC_DRAINING", words, { fields: { fix: LOST } }));
+  }
+
   async #enroll(
     { token, again, algorithm }: EnrolRequest,
     onStep: (words: string) => void,
   ): Promise<Enrolled> {
     const { config, store, rotator } = this.#parts;
+    this.#stopping.signal.throwIfAborted();
     this.#refuseEnrolled(again);
     const { open = openIssuer } = this.#parts;
     const issuer = await open(this.#parts);
@@ -116,7 +125,7 @@ export class Enrolment {
     const { store } = this.#parts;
     let issued: Issued;
     try {
-      issued = await issuer.enroll(request, new AbortController().signal);
+      issued = await issuer.enroll(request, this.#stopping.signal);
     } catch (error) {
       throw explained(error, request.token);
     }

@@ -4,6 +4,7 @@
  */
 import type { Logger } from "../base/log.ts";
 import type { ReloadOutcome } from "../identity/file-source.ts";
+import type { KeyProvider } from "../identity/keys/key-provider.ts";
 import { SealedKeyProvider } from "../identity/keys/sealed-key-provider.ts";
 import type { SealingKeySource } from "../identity/keys/sealing-key.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
@@ -59,9 +60,11 @@ export class StoreIdentity implements OwnIdentity {
   readonly source = new StoreSource();
   readonly certificates: CertificateOperations;
   readonly rotator: Rotator;
+  readonly keys: KeyProvider;
   readonly #store: CertificateStore;
   readonly #domains: DomainFiles;
   readonly #config: AgentConfig;
+  readonly #enrolment: Enrolment;
   #peers: readonly ProbePeer[];
 
   /** Use {@link openStoreIdentity}. */
@@ -76,6 +79,7 @@ export class StoreIdentity implements OwnIdentity {
       random,
       hasSealedKeys: () => store.history().length > 0 || store.pendingKeys().size > 0,
     });
+    this.keys = keys;
     const trial = memoryHandshakeTrial(clock);
     this.rotator = new Rotator({
       store,
@@ -118,16 +122,17 @@ export class StoreIdentity implements OwnIdentity {
       intervalMs: config.tls.reloadIntervalMs,
       onChange: (bundles) => this.source.follow(bundles),
     });
+    this.#enrolment = new Enrolment({
+      ...{ config, ports, store, keys, rotator: this.rotator, time },
+      claim: (claim) => void time.claim(claim),
+    });
     this.certificates = new StoreCertificates({
       identity: this,
       store,
       keys,
       random,
       use,
-      enrolment: new Enrolment({
-        ...{ config, ports, store, keys, rotator: this.rotator, time },
-        claim: (claim) => void time.claim(claim),
-      }),
+      enrolment: this.#enrolment,
     });
   }
 
@@ -135,6 +140,11 @@ export class StoreIdentity implements OwnIdentity {
   async start(signal: AbortSignal): Promise<void> {
     await this.#domains.start(this.#config.acl?.bundles ?? []);
     await this.rotator.start(signal);
+  }
+
+  /** The agent stops: whoever waits for an enrolment is told so. */
+  endWaits(): void {
+    this.#enrolment.stop();
   }
 
   get leaf(): Certificate | undefined {

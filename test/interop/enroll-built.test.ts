@@ -102,6 +102,37 @@ suite("microedge enroll", () => {
     assert.doesNotMatch(keys.stdout, /"enrolment"/);
   });
 
+  for (const isRunning of [true, false]) {
+    test(`told to stop while the authority hangs, ${isRunning ? "with the agent running" : "the command alone"}: it ends at once, and goes on with the same key`, async () => {
+      await using own = await device(ca);
+      const agent = isRunning ? await own.agent() : undefined;
+      const token = ca.token("roof-9", ["roof-9"]);
+      const file = join(own.site.directory, "token.jwt");
+      await writeFile(file, `${token}\n`, { mode: 0o600 });
+      ca.pause();
+      try {
+        const args = ["--config", join(own.site.directory, "microedge.toml")];
+        const command = new Child([BUNDLE, "enroll", "--token-file", file, ...args]);
+        const store = join(own.site.directory, "store");
+        // the last that is done before the authority is asked
+        while (!existsSync(join(store, "key-enrolment"))) await own.microedge("version");
+        const begun = performance.now();
+        const { code } = await (agent ?? command).stop();
+        const tookMs = performance.now() - begun;
+        assert.ok(tookMs < 4_000, `${tookMs} ms`);
+        if (agent !== undefined) {
+          assert.equal(code, 0);
+          assert.notEqual((await command.ended).code, 0);
+        }
+      } finally {
+        ca.resume();
+      }
+      const again = await own.enroll(ca.token("roof-9", ["roof-9"]));
+      assert.equal(again.code, 0, again.stderr);
+      assert.match(again.stderr, /using the key of the attempt before/);
+    });
+  }
+
   test("a device that is enrolled says so loudly, and spends nothing", async () => {
     await using own = await device(ca);
     await own.enroll(ca.token("a", ["a"]));

@@ -3,11 +3,12 @@ import { createPrivateKey } from "node:crypto";
 import { suite, test } from "node:test";
 import { parseConfig } from "#src/agent/config.ts";
 import { ENROLMENT_KEY, Enrolment, type EnrolmentParts } from "#src/agent/enrolment.ts";
-import { AgentError } from "#src/base/errors.ts";
+import { AgentError, isAgentError } from "#src/base/errors.ts";
 import { type Issuer, IssuerError } from "#src/identity/issuer.ts";
 import type { Generation } from "#src/identity/store/generation.ts";
 import { CandidateRefused } from "#src/rotation/candidate-refused.ts";
 import { testPki } from "../../fakes/certificates.ts";
+import { settle } from "../../fakes/fake-clock.ts";
 import { trustedView } from "../../fakes/issuer-rig.ts";
 import { MemoryKeys } from "../../fakes/memory-keys.ts";
 import { MemoryStore } from "../../fakes/memory-store.ts";
@@ -22,7 +23,7 @@ async function rig() {
   const store = new MemoryStore();
   const keys = new MemoryKeys();
   const asked: string[] = [];
-  const fail: { ask?: unknown; install?: unknown } = {};
+  const fail: { ask?: unknown; install?: unknown; hang?: true } = {};
   const once = (kind: "ask" | "install"): void => {
     const error = fail[kind];
     delete fail[kind];
@@ -30,8 +31,13 @@ async function rig() {
   };
   const issuer: Issuer = {
     kind: "step-ca",
-    async enroll({ key, token = "" }) {
+    async enroll({ key, token = "" }, signal) {
       asked.push(token);
+      if (fail.hang) {
+        await new Promise((_, reject) =>
+          signal.addEventListener("abort", () => reject(signal.reason)),
+        );
+      }
       assert.ok(store.pendingKeys().has(ENROLMENT_KEY), "the key is kept before it is asked for");
       once("ask");
       const privateKey = createPrivateKey(key.tlsKey as string);
@@ -123,6 +129,24 @@ suite("enrolment", () => {
       assert.match(String(error.fields["fix"]), /the token may be spent/);
       return true;
     });
+    assert.equal(store.pendingKeys().size, 1);
+  });
+
+  test("the agent stops while an authority hangs: at once, with what to do, and the key is kept", async () => {
+    const { enrolment, store, asked, fail } = await rig();
+    fail.hang = true;
+    const first = enrolment.enroll(ASK);
+    const second = enrolment.enroll({ ...ASK, token: "b.b.b" });
+    while (asked.length === 0) await settle();
+    enrolment.stop();
+    for (const waiting of [first, second]) {
+      await assert.rejects(waiting, (error: unknown) => {
+        assert.ok(isAgentError(error, "ERR_RPC_DRAINING"));
+        assert.match(String(error.fields["fix"]), /the token may be spent/);
+        return true;
+      });
+    }
+    assert.deepEqual(asked, ["one.two.three"]);
     assert.equal(store.pendingKeys().size, 1);
   });
 

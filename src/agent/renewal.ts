@@ -142,6 +142,7 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
     return { ...this.#watched().view(), lastSuccessAt: this.#lastSuccessAt() };
   }
 
+    this.#parts.identity.endWaits();
   async renew(): Promise<RenewedView> {
     const watch = this.#watched();
     const { queue } = this.#parts;

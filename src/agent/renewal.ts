@@ -142,7 +142,6 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
     return { ...this.#watched().view(), lastSuccessAt: this.#lastSuccessAt() };
   }
 
-    this.#parts.identity.endWaits();
   async renew(): Promise<RenewedView> {
     const watch = this.#watched();
     const { queue } = this.#parts;
@@ -169,6 +168,7 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
 
   /** Nobody works the queue off any more: whoever waits in {@link renew}, or comes to, is told so. */
   endWaits(): void {
+    this.#parts.identity.endWaits();
     const words =
       "the agent is stopping; the renewal stays in the queue, and goes on when it starts";
     this.#stopping.reject(new AgentError("ERR_QUEUE_CLOSED", words));

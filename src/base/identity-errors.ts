@@ -160,7 +160,7 @@ export const IDENTITY_ERRORS = {
   ERR_REPORT_REFUSED: {
     status: 502,
     retry: false,
-    hint: "read the code that the service answered; then `microedge queue retry` sends the report again",
+    hint: "see in the detail what the service has against it; the gap in the numbers shows the fleet that one is missing",
   },
   ERR_REPORT_LOST: {
     status: 500,

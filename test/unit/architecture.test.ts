@@ -36,6 +36,10 @@ const FORBIDDEN: readonly { readonly what: string; readonly pattern: RegExp }[] 
       /(?<![.\w])(?:globalThis\.)?set(?:Timeout|Interval|Immediate)\s*\(|\bAbortSignal\.timeout\b|"(?:node:)?timers(?:\/promises)?"/,
   },
 ];
+/** A connection that is opened elsewhere would know neither proxy nor budget. */
+const OPENS_CONNECTION = /\bnetwork\s*\.\s*connect\(|\bconnect(?:Tcp)?\(\s*\{[^}]*\bhost:/;
+/** Where connections are opened, and counted on the way. */
+const CONNECTION_FILES = new Set(["src/transport/reach.ts", "src/transport/counted-network.ts"]);
 /** Rooms that may touch the process itself (arguments, exit code, environment). */
 const PROCESS_ROOMS = new Set(["host", "cli"]);
 const MODULE_STATE = /^(?:export )?(?:let|var) /m;
@@ -97,6 +101,10 @@ suite("architecture", () => {
         test(`${file}: never ${what}`, () => assert.doesNotMatch(code, pattern));
       }
     }
+    if (roomOf(file) !== "host" && !CONNECTION_FILES.has(file)) {
+      test(`${file}: opens no connection by itself`, () =>
+        assert.doesNotMatch(code, OPENS_CONNECTION));
+    }
     if (!PROCESS_ROOMS.has(roomOf(file))) {
       test(`${file}: leaves the process alone`, () =>
         assert.doesNotMatch(code, /\bprocess\.(?:exit|env|argv|on|once)\b|"(?:node:)?process"/));
@@ -142,6 +150,8 @@ suite("the architecture test itself catches", () => {
       assert.match(withoutComments(planted), FORBIDDEN[index]?.pattern ?? /(?!)/),
     );
   }
+  test("a connection that is opened beside the one way", () =>
+    assert.match("const socket = this.#options.network.connect(address, port);", OPENS_CONNECTION));
   test("state that is exported", () => assert.match("export let calls = 0;", MODULE_STATE));
   test("but lets a Date of a number pass", () =>
     assert.doesNotMatch("new Date(5)", FORBIDDEN[1]?.pattern ?? /./));

@@ -22,11 +22,13 @@ import type { LoadedConfig } from "./config.ts";
 import { clockView, type DeviceTime } from "./device-time.ts";
 import type { Inbound } from "./inbound.ts";
 import { MetricsPort } from "./metrics.ts";
+import { NO_PUSHES } from "./no-pushes.ts";
 import { NO_RENEWAL } from "./no-renewal.ts";
 import { NoStore } from "./no-store.ts";
 import { Operations } from "./operations.ts";
 import { type Outbound, staticRegistry } from "./outbound.ts";
 import type { OwnIdentity } from "./own-identity.ts";
+import type { Pushes } from "./pushes.ts";
 import { Reloader } from "./reloader.ts";
 import type { Renewal } from "./renewal.ts";
 import type { Revocation } from "./revocation.ts";
@@ -51,6 +53,7 @@ export interface Rooms {
   readonly modules: readonly LoadedModule[];
   readonly queue: RotationQueue | undefined;
   readonly renewal: Renewal | undefined;
+  readonly pushes: Pushes | undefined;
   /** What works the queue off. */
   readonly handlers: IntentHandlers;
 }
@@ -139,9 +142,11 @@ export class Agent implements AsyncDisposable {
     building.use(inbound.listener);
     inbound.memory.start();
     await this.#rooms.renewal?.start(signal);
-    const { queue, renewal, handlers } = this.#rooms;
+    const { queue, renewal, pushes, handlers } = this.#rooms;
+    await pushes?.start();
     // Before the control socket ends, which waits for its answers; after the worker, for those are better.
     building.defer(() => renewal?.endWaits());
+    building.defer(() => pushes?.endWaits());
     if (queue !== undefined) building.use(queue.start(handlers));
     signal.throwIfAborted();
     this.#running = building.move();
@@ -233,6 +238,7 @@ export class Agent implements AsyncDisposable {
       certificates: identity?.certificates ?? new NoStore("rpc.insecure_plaintext is on"),
       queue: this.#rooms.queue?.operations ?? NO_QUEUE,
       renewal: this.#rooms.renewal ?? NO_RENEWAL,
+      pushes: this.#rooms.pushes ?? NO_PUSHES,
       time: new TimeAnswers(this.#rooms.time.trusted),
       clock: this.#ports.clock,
       client: outbound.client,

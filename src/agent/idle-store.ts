@@ -18,12 +18,14 @@ import type {
   ImportRequest,
   InstallView,
 } from "../sidecar/certificate-operations.ts";
+import type { PushOperations } from "../sidecar/push-operations.ts";
 import type { QueueOperations } from "../sidecar/queue-operations.ts";
 import type { RenewalOperations } from "../sidecar/renewal-operations.ts";
 import type { StatePorts } from "./agent-ports.ts";
 import type { AgentConfig } from "./config.ts";
 import { clockView, type DeviceTime, openDeviceTime } from "./device-time.ts";
 import { openStore } from "./open-store.ts";
+import { Pushes } from "./pushes.ts";
 import { openRenewal } from "./renewal.ts";
 import { openRevocation } from "./revocation.ts";
 import { openIdleIntents, openIdleQueue } from "./rotation-queue.ts";
@@ -75,25 +77,47 @@ export class IdleStore implements AsyncDisposable {
   }
 
   /**
-   * Renewal and trust updates by this process; nothing is renewed but by {@link RenewalOperations.renew}.
+   * Renewal by this process; nothing is renewed but by {@link RenewalOperations.renew}.
    *
    * @throws As {@link certificates} and {@link queue}.
    */
   async renewal(): Promise<RenewalOperations> {
-    const identity = await this.#opened();
-    const queue = this.#open.use(await openIdleIntents(this.#store, this.#ports));
-    const renewal = this.#open.use(
-      await openRenewal({
-        ...{ config: this.#config, ports: this.#ports, store: this.#store, identity, queue },
-        ...{ time: await this.#openTime(), log: SILENT },
-      }),
-    );
-    await renewal.recall();
+    const { renewal } = await this.#openRenewal();
     return {
       view: () => renewal.view(),
       renew: () => renewal.renewAlone(new AbortController().signal),
-      takeTrust: (text) => renewal.takeTrust(text),
     };
+  }
+
+  /**
+   * Takes what is brought to the device. Trust updates are put in force by this process; identities wait for
+   * the agent.
+   *
+   * @throws As {@link certificates} and {@link queue}.
+   */
+  async pushes(): Promise<PushOperations> {
+    const { renewal, ...rest } = await this.#openRenewal();
+    const { clock, files, network } = this.#ports;
+    const pushes = this.#open.use(
+      new Pushes({ config: this.#config, ports: { clock, files, network }, renewal, ...rest }),
+    );
+    await pushes.clear();
+    return {
+      installLater: (request) => pushes.installLater(request),
+      takeTrust: (text) => pushes.takeTrustAlone(text, new AbortController().signal),
+    };
+  }
+
+  async #openRenewal() {
+    const store = this.#store;
+    const identity = await this.#opened();
+    const queue = this.#open.use(await openIdleIntents(this.#store, this.#ports));
+    const parts = { store, identity, queue, time: await this.#openTime(), log: SILENT };
+    const renewal = this.#open.use(
+      await openRenewal({ config: this.#config, ports: this.#ports, ...parts }),
+    );
+    await renewal.recall();
+    return { renewal, ...parts };
   }
 
   /**

@@ -5,7 +5,6 @@ import type { RenewalOperations } from "../sidecar/renewal-operations.ts";
 export const NO_RENEWAL: RenewalOperations = {
   view: () => noStore(),
   renew: () => noStore(),
-  takeTrust: () => noStore(),
 };
 
 async function noStore(): Promise<never> {

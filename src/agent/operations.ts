@@ -24,6 +24,7 @@ import type {
 } from "../sidecar/admin-operations.ts";
 import { carriedShape } from "../sidecar/carried-shape.ts";
 import type { CertificateOperations } from "../sidecar/certificate-operations.ts";
+import type { PushOperations } from "../sidecar/push-operations.ts";
 import type { QueueOperations } from "../sidecar/queue-operations.ts";
 import type { RenewalOperations } from "../sidecar/renewal-operations.ts";
 import type { TimeOperations } from "../sidecar/time-api.ts";
@@ -41,6 +42,7 @@ export interface OperationsParts {
   readonly certificates: CertificateOperations;
   readonly queue: QueueOperations;
   readonly renewal: RenewalOperations;
+  readonly pushes: PushOperations;
   readonly time: TimeOperations;
   /** The configuration in force. */
   loaded(): LoadedConfig;
@@ -75,6 +77,10 @@ export class Operations implements AdminOperations {
 
   get renewal(): RenewalOperations {
     return this.#parts.renewal;
+  }
+
+  get pushes(): PushOperations {
+    return this.#parts.pushes;
   }
 
   get time(): TimeOperations {

@@ -1,6 +1,6 @@
 /**
- * Renewal of the device's certificate and trust updates, put together from the configuration: what works
- * the queue's renewals off, and what the command line asks.
+ * Renewal of the device's certificate, put together from the configuration: what works the queue's renewals
+ * off, and what the command line asks.
  */
 import { createHash } from "node:crypto";
 import { AgentError } from "../base/errors.ts";
@@ -8,7 +8,6 @@ import type { Logger } from "../base/log.ts";
 import type { Issuer } from "../identity/issuer.ts";
 import { SealedKeyProvider } from "../identity/keys/sealed-key-provider.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
-import { parseFleetKey } from "../identity/time/time-statement.ts";
 import type { IntentHandlers } from "../queue/handlers.ts";
 import { hasEnded, type Intent } from "../queue/intent.ts";
 import type { IntentQueue } from "../queue/intent-queue.ts";
@@ -17,19 +16,14 @@ import { type OutageHistory, openOutageHistory } from "../rotation/outage-histor
 import type { RenewalView } from "../rotation/renewal-ports.ts";
 import { RenewalWatch } from "../rotation/renewal-watch.ts";
 import { RenewalFailed, RenewalWork } from "../rotation/renewal-work.ts";
-import { type TrustUpdateOutcome, TrustUpdates } from "../rotation/trust-updates.ts";
 import type { RenewalOperations, RenewedView } from "../sidecar/renewal-operations.ts";
-import { HttpFetch } from "../transport/http-fetch.ts";
 import type { StatePorts } from "./agent-ports.ts";
 import { certificateView } from "./certificate-views.ts";
 import type { AgentConfig } from "./config.ts";
 import type { DeviceTime } from "./device-time.ts";
 import { openIssuer } from "./issuer.ts";
-import { nameOf } from "./open-identity.ts";
-import { proxyOf } from "./outbound.ts";
 import { sealingKeyOf } from "./sealing.ts";
 import type { StoreIdentity } from "./store-identity.ts";
-import { TrustIntake } from "./trust-intake.ts";
 
 export interface RenewalParts {
   readonly config: AgentConfig;
@@ -40,8 +34,6 @@ export interface RenewalParts {
   readonly queue: IntentQueue;
   readonly log: Logger;
 }
-
-const DAY_MS = 86_400_000;
 
 /** Never rejects: what is wrong with the issuer is told when it is asked, and does not keep the agent from serving. */
 export async function openRenewal(parts: RenewalParts): Promise<Renewal> {
@@ -58,8 +50,6 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
   readonly #parts: RenewalParts;
   readonly #watch: RenewalWatch | undefined;
   readonly #work: RenewalWork | undefined;
-  readonly #updates: TrustUpdates;
-  readonly #intake: TrustIntake;
   readonly #stopping = Promise.withResolvers<never>();
   #issuer: Issuer | undefined;
   #settings: AgentConfig["renewal"];
@@ -71,7 +61,7 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
     // Most of the time nobody waits.
     this.#stopping.promise.catch(() => undefined);
     this.#settings = config.renewal;
-    const { clock, random, files, network } = ports;
+    const { clock, random } = ports;
     const { source, rotator } = identity;
     const { kind } = config.issuer;
     if (kind !== undefined) {
@@ -90,21 +80,6 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
       this.#work = new RenewalWork(work, outages);
       this.#watch = new RenewalWatch({ ...work, jumps: time.jumps, work: this.#work, outages });
     }
-    const keys = config.trust.updateKeys.map(parseFleetKey);
-    this.#updates = new TrustUpdates({
-      ...{ store, rotator, log, keys: () => keys },
-      device: () => nameOf(identity),
-      time: () => time.trusted.view(),
-      overlapMs: () => config.trust.overlapDays * DAY_MS,
-      onTaken: () => this.#pinAnew(),
-    });
-    const trustBundlePem = (): string => store.current?.trustBundlePem ?? "";
-    this.#intake = new TrustIntake({
-      ...{ updates: this.#updates, files, clock, log },
-      http: new HttpFetch({ network, clock, proxy: proxyOf(config), trustBundlePem }),
-      file: config.trust.updateFile,
-      url: config.trust.updateUrl,
-    });
   }
 
   /** For the queue's worker; none without an issuer. */
@@ -115,10 +90,9 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
     return { renew: handle, "re-key": handle };
   }
 
-  /** Begins to watch when the certificate is due, and where trust updates come from. */
+  /** Begins to watch when the certificate is due. */
   async start(signal: AbortSignal): Promise<void> {
     await this.#watch?.start(signal);
-    this.#intake.start();
   }
 
   /** Reads what was planned, and waits for nothing. */
@@ -166,7 +140,7 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
     return this.#renewed();
   }
 
-  /** Nobody works the queue off any more: whoever waits in {@link renew}, or comes to, is told so. */
+  /** Nobody works the queue off any more: whoever waits in {@link renew} or for an enrolment, or comes to, is told so. */
   endWaits(): void {
     this.#parts.identity.endWaits();
     const words =
@@ -193,12 +167,13 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
     return this.#renewed();
   }
 
-  takeTrust(text: string): Promise<TrustUpdateOutcome> {
-    return this.#updates.take(text);
+  /** Other roots are trusted: the issuer is asked with these, and a renewal that failed is tried at once. */
+  async pinAnew(): Promise<void> {
+    this.#issuer = undefined;
+    await this.#watch?.nudge();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#intake[Symbol.asyncDispose]();
     await this.#watch?.[Symbol.asyncDispose]();
   }
 
@@ -252,11 +227,6 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
       renew: async (own, signal) => (await now()).renew(own, signal),
       rekey: async (own, next, csrPem, signal) => (await now()).rekey(own, next, csrPem, signal),
     };
-  }
-
-  async #pinAnew(): Promise<void> {
-    this.#issuer = undefined;
-    await this.#watch?.nudge();
   }
 }
 

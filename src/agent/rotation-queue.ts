@@ -17,6 +17,7 @@ import { hasEnded, type Intent } from "../queue/intent.ts";
 import type { IntentQueue } from "../queue/intent-queue.ts";
 import { memoryQueue, openIntentQueue, type QueueOptions } from "../queue/open-intent-queue.ts";
 import { QueueWorker } from "../queue/queue-worker.ts";
+import { dropLeft } from "../rotation/install-objects.ts";
 import type {
   QueueEntryView,
   QueueListView,
@@ -61,12 +62,17 @@ export async function openIdleQueue(
 ): Promise<QueueOperations & AsyncDisposable> {
   const queue = await openIdleIntents(store, ports);
   const nobody: Hold = { by: "no-agent", forMs: undefined };
-  return Object.assign(
-    queueOperations(queue, ports.clock, () => nobody),
-    {
-      [Symbol.asyncDispose]: () => queue[Symbol.asyncDispose](),
+  const operations = queueOperations(queue, ports.clock, () => nobody);
+  return {
+    ...operations,
+    async drop(id) {
+      const entry = await operations.drop(id);
+      // Of a running agent whoever works it off sees to that.
+      for (const kind of ["install", "trust"] as const) await dropLeft(store, queue, kind);
+      return entry;
     },
-  );
+    [Symbol.asyncDispose]: () => queue[Symbol.asyncDispose](),
+  };
 }
 
 /** As {@link openIdleQueue}, for a command that works it off. */

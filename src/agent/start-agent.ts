@@ -16,6 +16,7 @@ import { type Late, nameOf, openIdentity } from "./open-identity.ts";
 import { openStore } from "./open-store.ts";
 import { buildOutbound } from "./outbound.ts";
 import { Outgoing } from "./outgoing.ts";
+import { Pushes } from "./pushes.ts";
 import { openRenewal } from "./renewal.ts";
 import { openReports } from "./report.ts";
 import { openRevocation } from "./revocation.ts";
@@ -64,6 +65,15 @@ export async function startAgent(
       ? undefined
       : running.use(
           await openRenewal({ config, ports, store, identity, time, queue: queue.queue, log }),
+        );
+  const pushes =
+    store === undefined ||
+    queue === undefined ||
+    renewal === undefined ||
+    !(identity instanceof StoreIdentity)
+      ? undefined
+      : running.use(
+          new Pushes({ config, ports, store, identity, time, queue: queue.queue, renewal, log }),
         );
   const proves = (crls: readonly CrlInForce[]): void =>
     claimByCrls(time.trusted, identity?.source, crls);
@@ -114,7 +124,13 @@ export async function startAgent(
     modules,
     queue,
     renewal,
-    handlers: { ...renewal?.handlers, ...revocation?.handlers, ...reports?.handlers },
+    pushes,
+    handlers: {
+      ...renewal?.handlers,
+      ...pushes?.handlers,
+      ...revocation?.handlers,
+      ...reports?.handlers,
+    },
   });
   await agent.start(running, signal);
   return agent;

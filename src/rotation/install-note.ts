@@ -44,24 +44,6 @@ export interface InstallPosition {
 }
 
 export const POSITION_NOTE = "pushed-position";
-const NOTE = /^install-(\d+)$/;
-const KEY = /^install-key\.(\d+)$/;
-
-export function noteName(generation: number): string {
-  return `install-${generation}`;
-}
-
-/** Of a key that came with it. */
-export function keyName(generation: number): string {
-  return `install-key.${generation}`;
-}
-
-/** Which generation a note or a key of the store was kept for; `undefined`: none. */
-export function keptFor(name: string): number | undefined {
-  const found = NOTE.exec(name) ?? KEY.exec(name);
-  return found === null ? undefined : Number(found[1]);
-}
-
 /** SHA-256 over what it says, hexadecimal: the same number must mean the same. */
 export function installDigest(note: InstallNote): string {
   return createHash("sha256").update(formatInstallNote(note)).digest("hex");

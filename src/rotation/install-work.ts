@@ -19,7 +19,7 @@ import { spkiSha256 } from "../identity/keys/sealed-key-provider.ts";
 import { formatMoment } from "../identity/span-words.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
 import type { DeadlineTime } from "../identity/time/wall-deadline.ts";
-import type { IntentSteps } from "../queue/handlers.ts";
+import type { Hold, IntentSteps } from "../queue/handlers.ts";
 import { type Intent, type IntentState, intentId, objectNamed } from "../queue/intent.ts";
 import type { IntentQueue } from "../queue/intent-queue.ts";
 import { CandidateRefused } from "./candidate-refused.ts";
@@ -31,16 +31,14 @@ import {
   type InstallNote,
   type InstallPosition,
   installDigest,
-  keptFor,
-  keyName,
   leafOf,
-  noteName,
   POSITION_NOTE,
   type PushedIdentity,
   parseInstallNote,
   parsePosition,
 } from "./install-note.ts";
-import { dropLongNote, longNoteOf, readLongNote, writeLongNote } from "./long-note.ts";
+import { dropLeft, keptFor, keyName, noteName } from "./install-objects.ts";
+import { dropLongNote, readLongNote, writeLongNote } from "./long-note.ts";
 import type { Rotator } from "./rotator.ts";
 import { hasSameAuthorities } from "./trust-overlap.ts";
 
@@ -106,9 +104,9 @@ export class InstallWork {
   }
 
   /** Whether its certificate is known to begin later, for the queue's worker. */
-  holds({ id }: Intent): boolean {
-    const beginsAt = this.#early.get(id);
-    return beginsAt !== undefined && this.#ports.time.dueMs() < beginsAt;
+  holds({ id }: Intent): Hold | undefined {
+    const forMs = (this.#early.get(id) ?? 0) - this.#ports.time.dueMs();
+    return forMs > 0 ? { by: "early", forMs } : undefined;
   }
 
   /** An `IntentHandler` for `install`. @throws InstallFailed. */
@@ -126,18 +124,8 @@ export class InstallWork {
   sweep(): Promise<void> {
     return this.#inTurn(async () => {
       const { store, queue, log } = this.#ports;
-      const open = queue.list().filter(({ kind, state }) => {
-        return kind === "install" && state !== "done" && state !== "superseded";
-      });
-      const wanted = new Set(open.map((intent) => intent.generation));
-      const isLeft = (name: string): boolean => {
-        const generation = keptFor(name);
-        return generation !== undefined && !wanted.has(generation);
-      };
       try {
-        for (const name of store.pendingKeys().keys()) if (isLeft(name)) await store.dropKey(name);
-        const notes = new Set(store.noteNames().map(longNoteOf));
-        for (const name of notes) if (isLeft(name)) await dropLongNote(store, name);
+        await dropLeft(store, queue, "install");
       } catch (error) {
         log.emit("install.left", { reason: errorText(error) });
       }
@@ -160,10 +148,10 @@ export class InstallWork {
     const known = await this.#known(note, wanted, position);
     if (known !== undefined) return known;
     const generation = wanted ?? this.#newest(position) + 1;
-    const object = objectNamed("note", noteName(generation));
+    const object = objectNamed("note", noteName("install", generation));
     try {
       if (brought !== undefined) await store.keepKey(keyName(generation), brought);
-      await writeLongNote(store, noteName(generation), formatInstallNote(note));
+      await writeLongNote(store, noteName("install", generation), formatInstallNote(note));
       const added = await queue.add({ kind: "install", generation, object });
       const { id } = added;
       // It failed since what it needs was lost, which has just come again.
@@ -254,11 +242,11 @@ export class InstallWork {
   /** Its objects, the note last: by it the pending key is known. */
   async #clean({ generation }: Intent): Promise<void> {
     const { store } = this.#ports;
-    const text = await readLongNote(store, noteName(generation));
+    const text = await readLongNote(store, noteName("install", generation));
     const pendingKey = text === undefined ? undefined : parseInstallNote(text).pendingKey;
     if (pendingKey !== undefined) await store.dropKey(pendingKey);
     await store.dropKey(keyName(generation));
-    await dropLongNote(store, noteName(generation));
+    await dropLongNote(store, noteName("install", generation));
   }
 
   /** @throws InstallFailed until the certificate begins, by the time that can be trusted. */
@@ -356,7 +344,7 @@ export class InstallWork {
 
   /** @throws AgentError `ERR_STORE_CORRUPT` when it is gone or damaged: it must be pushed again. */
   async #read({ id, generation }: Intent): Promise<InstallNote> {
-    const text = await readLongNote(this.#ports.store, noteName(generation));
+    const text = await readLongNote(this.#ports.store, noteName("install", generation));
     if (text !== undefined) return parseInstallNote(text);
     const words = `what was pushed as ${id} is not in the store`;
     throw new AgentError("ERR_STORE_CORRUPT", words);
@@ -365,7 +353,7 @@ export class InstallWork {
   /** `undefined` when it can't be read. */
   async #keptDigest(generation: number): Promise<string | undefined> {
     try {
-      const text = await readLongNote(this.#ports.store, noteName(generation));
+      const text = await readLongNote(this.#ports.store, noteName("install", generation));
       return text === undefined ? undefined : installDigest(parseInstallNote(text));
     } catch (error) {
       if (isAgentError(error, "ERR_STORE_CORRUPT")) return undefined;

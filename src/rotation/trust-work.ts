@@ -9,11 +9,12 @@ import { AgentError, ERRORS, errorText, isAgentError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
 import type { TimeView } from "../identity/time/time-view.ts";
-import type { IntentSteps } from "../queue/handlers.ts";
+import type { Hold, IntentSteps } from "../queue/handlers.ts";
 import { type Intent, type IntentState, intentId, objectNamed } from "../queue/intent.ts";
 import type { IntentQueue } from "../queue/intent-queue.ts";
 import { InstallFailed } from "./install-failure.ts";
-import { dropLongNote, longNoteOf, readLongNote, writeLongNote } from "./long-note.ts";
+import { dropLeft, noteName } from "./install-objects.ts";
+import { dropLongNote, readLongNote, writeLongNote } from "./long-note.ts";
 import { formatTrustUpdate } from "./trust-update.ts";
 import { isTooEarly } from "./trust-update-chain.ts";
 import type { TrustUpdateOutcome, TrustUpdates } from "./trust-updates.ts";
@@ -39,7 +40,6 @@ export interface AcceptedTrust {
 /** Nothing newer in it than what counts already. */
 export type KnownTrust = TrustUpdateOutcome & { readonly outcome: "known" };
 
-const NOTE = /^trust-(\d+)$/;
 const MAX_PAUSE_MS = 30 * 60_000;
 
 export class TrustWork {
@@ -91,9 +91,10 @@ export class TrustWork {
   }
 
   /** Whether its time is known not to have come, for the queue's worker. */
-  holds({ id }: Intent): boolean {
-    const beginsAt = this.#early.get(id);
-    return beginsAt !== undefined && isTooEarly(beginsAt, this.#ports.time());
+  holds({ id }: Intent): Hold | undefined {
+    const beginsAt = this.#early.get(id) ?? 0;
+    const time = this.#ports.time();
+    return isTooEarly(beginsAt, time) ? { by: "early", forMs: beginsAt - time.nowMs } : undefined;
   }
 
   /** An `IntentHandler` for `trust`. @throws InstallFailed. */
@@ -111,14 +112,8 @@ export class TrustWork {
   sweep(): Promise<void> {
     return this.#inTurn(async () => {
       const { store, queue, log } = this.#ports;
-      const open = queue.list().filter(({ kind, state }) => {
-        return kind === "trust" && state !== "done" && state !== "superseded";
-      });
-      const wanted = new Set(open.map(({ generation }) => noteName(generation)));
       try {
-        for (const name of new Set(store.noteNames().map(longNoteOf))) {
-          if (NOTE.test(name) && !wanted.has(name)) await dropLongNote(store, name);
-        }
+        await dropLeft(store, queue, "trust");
       } catch (error) {
         log.emit("trust.update.left", { reason: errorText(error) });
       }
@@ -146,7 +141,7 @@ export class TrustWork {
     });
     const id = intentId("trust", sequence);
     if (newer !== undefined) return { id, sequence, steps, state: "superseded" };
-    const name = noteName(sequence);
+    const name = noteName("trust", sequence);
     try {
       // Only the links that count; the signature covers what they say, not how they are written.
       await writeLongNote(store, name, chain.map(formatTrustUpdate).join("\n"));
@@ -168,7 +163,7 @@ export class TrustWork {
   async #apply(intent: Intent, steps: IntentSteps, signal: AbortSignal): Promise<void> {
     const { store, updates } = this.#ports;
     const { id, generation, step } = intent;
-    const name = noteName(generation);
+    const name = noteName("trust", generation);
     if ((await updates.sequence()) < generation) {
       const text = await readLongNote(store, name);
       if (text === undefined) {
@@ -209,10 +204,6 @@ export class TrustWork {
     this.#turn = turn.catch(() => undefined);
     return turn;
   }
-}
-
-function noteName(sequence: number): string {
-  return `trust-${sequence}`;
 }
 
 function refusal(words: string, cause: string): AgentError {

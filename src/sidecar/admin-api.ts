@@ -10,7 +10,8 @@
  * | `POST /v1/probe` | `{address, serverName?, timeoutMs}` -> what `microedge tls probe` prints |
  * | `/v1/certificate`, `/v1/trust`, `/v1/keys` and below | see `certificate-api.ts` |
  * | `/v1/queue` and below | see `queue-api.ts` |
- * | `/v1/renewal`, `/v1/trust/update` | see `renewal-operations.ts` |
+ * | `/v1/renewal` | see `renewal-operations.ts` |
+ * | `/v1/certificate/later`, `/v1/trust/update` | see `push-operations.ts` |
  * | `/v1/time` and below | see `time-api.ts` |
  * | `POST /v1/stream` | JSON Lines both ways: the call first, then messages; answered by messages, then `{"end":true}` or an error |
  *
@@ -38,6 +39,7 @@ import { certificateRoutes } from "./certificate-api.ts";
 import { assertMeant } from "./config-header.ts";
 import { listenAt, type TakenSocket } from "./control-socket.ts";
 import { readLines } from "./line-reader.ts";
+import { pushRoutes } from "./push-operations.ts";
 import { queueRoutes } from "./queue-api.ts";
 import { renewalRoutes } from "./renewal-operations.ts";
 import { timeRoutes } from "./time-api.ts";
@@ -100,6 +102,7 @@ export class AdminApi implements Part {
       ...timeRoutes(operations.time),
       ...queueRoutes(operations.queue),
       ...renewalRoutes(operations.renewal),
+      ...pushRoutes(operations.pushes),
     ];
     for (const [name, answer] of routes) {
       this.#routes.set(name, async (request) => answer(await this.#members(request)));

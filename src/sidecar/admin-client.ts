@@ -34,6 +34,7 @@ import { CertificateClient } from "./certificate-api.ts";
 import type { CertificateOperations } from "./certificate-operations.ts";
 import { CONFIG_HEADER } from "./config-header.ts";
 import { readLines } from "./line-reader.ts";
+import { PushClient, type PushOperations } from "./push-operations.ts";
 import { QueueClient } from "./queue-api.ts";
 import type { QueueOperations } from "./queue-operations.ts";
 import { RenewalClient, type RenewalOperations } from "./renewal-operations.ts";
@@ -77,6 +78,12 @@ export class AdminClient {
 
   get renewal(): RenewalOperations {
     return new RenewalClient((method, path, body) =>
+      this.#ask(method, path, body === undefined ? undefined : JSON.stringify(body)),
+    );
+  }
+
+  get pushes(): PushOperations {
+    return new PushClient((method, path, body) =>
       this.#ask(method, path, body === undefined ? undefined : JSON.stringify(body)),
     );
   }

@@ -16,6 +16,7 @@ import type { EndpointKind } from "../rpc/call.ts";
 import type { ProbeResult } from "../transport/probe-result.ts";
 import type { CodecName } from "../wire/codec/codec.ts";
 import type { CertificateOperations, IdentityView } from "./certificate-operations.ts";
+import type { PushOperations } from "./push-operations.ts";
 import type { QueueOperations, QueueView } from "./queue-operations.ts";
 import type { RenewalOperations } from "./renewal-operations.ts";
 import type { RevocationView } from "./revocation-view.ts";
@@ -181,6 +182,7 @@ export interface AdminOperations {
   readonly queue: QueueOperations;
   /** When the certificate is renewed, and signed trust updates. */
   readonly renewal: RenewalOperations;
+  readonly pushes: PushOperations;
   /** The fleet's word on the time. */
   readonly time: TimeOperations;
   status(): StatusView;

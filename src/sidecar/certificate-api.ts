@@ -103,7 +103,8 @@ export class CertificateClient implements CertificateOperations {
   }
 }
 
-function parseImport(members: Members): ImportRequest {
+/** @throws AgentError `ERR_CONTROL_REQUEST`. */
+export function parseImport(members: Members): ImportRequest {
   return {
     certificatesPem: text(members, "certificatesPem"),
     keyPem: optionalText(members, "keyPem"),

@@ -1,16 +1,13 @@
 /**
- * What can be asked of renewal and of trust updates: of a running agent over the control socket, or of the
- * store while no agent runs. Both answer the same.
+ * What can be asked of renewal: of a running agent over the control socket, or of the store while no agent
+ * runs. Both answer the same.
  *
  * | request | answer |
  * |---|---|
  * | `GET /v1/renewal` | when the certificate is renewed, and how the last attempt went |
  * | `POST /v1/renewal` | renews now; answers when the new certificate is in force |
- * | `POST /v1/trust/update` | `{text}`: signed trust updates -> what became of them |
  */
-import { AgentError } from "../base/errors.ts";
 import type { RenewalView } from "../rotation/renewal-ports.ts";
-import type { TrustUpdateOutcome } from "../rotation/trust-updates.ts";
 import type { CertificateView } from "./certificate-operations.ts";
 
 export interface RenewedView {
@@ -30,8 +27,6 @@ export interface RenewalOperations {
    * @throws AgentError with the code of what failed; the queue goes on with it.
    */
   renew(): Promise<RenewedView>;
-  /** @throws AgentError `ERR_TRUST_UPDATE`, `ERR_CERT_REFUSED`, `ERR_STORE_*`. */
-  takeTrust(text: string): Promise<TrustUpdateOutcome>;
 }
 
 type Members = Readonly<Record<string, unknown>>;
@@ -44,7 +39,6 @@ export function renewalRoutes(
   return new Map<string, (members: Members) => Promise<unknown>>([
     ["GET /v1/renewal", () => operations.view()],
     ["POST /v1/renewal", () => operations.renew()],
-    ["POST /v1/trust/update", (members) => operations.takeTrust(textOf(members))],
   ]);
 }
 
@@ -63,14 +57,4 @@ export class RenewalClient implements RenewalOperations {
   async renew(): Promise<RenewedView> {
     return (await this.#ask("POST", "/v1/renewal", {})) as unknown as RenewedView;
   }
-
-  async takeTrust(text: string): Promise<TrustUpdateOutcome> {
-    const answer = await this.#ask("POST", "/v1/trust/update", { text });
-    return answer as unknown as TrustUpdateOutcome;
-  }
-}
-
-function textOf({ text }: Members): string {
-  if (typeof text === "string" && text !== "") return text;
-  throw new AgentError("ERR_CONTROL_REQUEST", "text must be text and not empty");
 }

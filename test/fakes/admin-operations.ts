@@ -2,6 +2,7 @@
  * An agent as the control socket sees it, that answers what it was told to.
  */
 
+import { NO_PUSHES } from "#src/agent/no-pushes.ts";
 import { NO_RENEWAL } from "#src/agent/no-renewal.ts";
 import { NoStore } from "#src/agent/no-store.ts";
 import { NO_QUEUE } from "#src/agent/rotation-queue.ts";
@@ -16,6 +17,7 @@ import type {
   StatusView,
 } from "#src/sidecar/admin-operations.ts";
 import type { CertificateOperations } from "#src/sidecar/certificate-operations.ts";
+import type { PushOperations } from "#src/sidecar/push-operations.ts";
 import type { QueueOperations } from "#src/sidecar/queue-operations.ts";
 import type { RenewalOperations } from "#src/sidecar/renewal-operations.ts";
 import type { TimeOperations } from "#src/sidecar/time-api.ts";
@@ -113,6 +115,7 @@ export class FakeAgent implements AdminOperations {
   certificates: CertificateOperations = new NoStore("the test has none");
   queue: QueueOperations = NO_QUEUE;
   renewal: RenewalOperations = NO_RENEWAL;
+  pushes: PushOperations = NO_PUSHES;
   time: TimeOperations = {
     challenge: async () => ({ device: "greeter", epoch: "e", nonce: "n", forMs: 600_000 }),
     apply: async (statement) => {

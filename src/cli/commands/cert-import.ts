@@ -2,9 +2,11 @@
  * `microedge cert import`: gives the device a certificate, with the agent running or not.
  */
 import type { InstallView } from "../../sidecar/certificate-operations.ts";
+import { usage } from "../arguments.ts";
 import { openDesk } from "../certificates/desk.ts";
 import { IMPORT_OPTIONS, readImport } from "../certificates/files.ts";
 import { endWords, stateWords } from "../certificates/format.ts";
+import { openPushDesk } from "../certificates/push-desk.ts";
 import { command } from "../command.ts";
 import { columns } from "../format/table.ts";
 
@@ -14,9 +16,13 @@ export const certImportCommand = command({
   name: "cert import",
   summary: "put a certificate, its key and trust bundle into the certificate store, and in force",
   detail:
-    "Checks everything first and lists all that is wrong, each with what to do about it; then nothing has changed. Returns when the new generation is on the disk and in force: a running agent swaps to it without dropping a connection. The key is sealed in the store; delete the file afterwards.",
+    "Checks everything first and lists all that is wrong, each with what to do about it; then nothing has changed. Returns when the new generation is on the disk and in force: a running agent swaps to it without dropping a connection. The key is sealed in the store; delete the file afterwards. With --later it returns as soon as everything is on the disk, and prints the entry of the queue: the agent, or its next start, puts it in force as soon as it may, a certificate that begins in the future when its time has come; `microedge queue list` says what it waits for.",
   options: {
     ...IMPORT_OPTIONS,
+    later: {
+      type: "boolean",
+      doc: "only make it durable; the agent puts it in force as soon as it may",
+    },
     "dry-run": { type: "boolean", doc: "only say what would come of it" },
     force: {
       type: "boolean",
@@ -27,9 +33,19 @@ export const certImportCommand = command({
     "microedge cert import --cert device.crt --key device.key --ca roots.pem",
     "microedge cert import --pkcs12 device.p12 --passphrase-file secret.txt --ca roots.pem",
     "microedge cert import --cert renewed.crt",
+    "microedge cert import --cert next-year.crt --key next-year.key --later",
   ],
   async run({ terminal, report, configFile, options }) {
+    if (options.later && options["dry-run"]) {
+      throw usage("--later and --dry-run exclude another", HELP);
+    }
     const { notes, ...files } = await readImport(terminal, options, HELP);
+    if (options.later) {
+      await using desk = await openPushDesk(terminal, configFile);
+      const accepted = await desk.pushes.installLater({ ...files, force: options.force });
+      const all = { ...accepted, notes, running: desk.running };
+      return report.result(all, () => formatAccepted(all));
+    }
     await using desk = await openDesk(terminal, configFile);
     const view = await desk.certificates.install({
       ...files,
@@ -40,6 +56,23 @@ export const certImportCommand = command({
     return report.result(all, () => formatInstall(all, terminal.clock.now()));
   },
 });
+
+function formatAccepted(view: {
+  readonly id: string;
+  readonly notes: readonly string[];
+  readonly running: boolean;
+}): string {
+  const who = view.running
+    ? "the running agent puts it in force as soon as it may"
+    : "the agent will put it in force when it starts";
+  const rows: [string, string][] = [
+    ["certificate", "on the disk"],
+    ["queue", `${view.id}; \`microedge queue list\` says what it waits for`],
+    ["agent", who],
+  ];
+  for (const note of view.notes) rows.push(["note", note]);
+  return columns(rows);
+}
 
 const OUTCOME = {
   installed: "in force",

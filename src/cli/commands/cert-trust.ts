@@ -5,7 +5,7 @@ import { usage } from "../arguments.ts";
 import { openDesk } from "../certificates/desk.ts";
 import { readTextInput } from "../certificates/files.ts";
 import { formatTrust } from "../certificates/format.ts";
-import { openRenewalDesk } from "../certificates/renewal-desk.ts";
+import { openPushDesk } from "../certificates/push-desk.ts";
 import { command } from "../command.ts";
 import { parseDuration } from "../format/duration.ts";
 
@@ -18,7 +18,7 @@ export const certTrustCommand = command({
   name: "cert trust",
   summary: "list the authorities of the trust bundle, or replace the bundle",
   detail:
-    "With --replace the new bundle is refused unless this device's own certificate verifies under it. With --overlap the old authorities count as well for so long, so that peers which have not changed yet are still served; then they leave by themselves. With --update FILE the roots come from trust updates that the fleet has signed (trust.update_keys), one a line; the old ones stay for trust.overlap_days, and as long as this device's own certificate needs them.",
+    "With --replace the new bundle is refused unless this device's own certificate verifies under it. With --overlap the old authorities count as well for so long, so that peers which have not changed yet are still served; then they leave by themselves. With --update FILE the roots come from trust updates that the fleet has signed (trust.update_keys), one a line; the old ones stay for trust.overlap_days, and as long as this device's own certificate needs them. What can't be in force yet waits in the queue (`queue list`).",
   options: {
     replace: { type: "string", value: "FILE", doc: "the new trust bundle, PEM" },
     update: { type: "string", value: "FILE", doc: "signed trust updates, one a line" },
@@ -41,8 +41,8 @@ export const certTrustCommand = command({
       if (options.replace !== undefined)
         throw usage("--update and --replace exclude another", HELP);
       const text = await readTextInput(terminal, options.update, "--update");
-      await using renewal = await openRenewalDesk(terminal, configFile);
-      const taken = await renewal.renewal.takeTrust(text);
+      await using desk = await openPushDesk(terminal, configFile);
+      const taken = await desk.pushes.takeTrust(text);
       return report.result({ ...taken }, () => taken.words);
     }
     await using desk = await openDesk(terminal, configFile);

@@ -11,6 +11,7 @@ import type { CertificateStore } from "../identity/store/certificate-store.ts";
 import type { IntentHandlers } from "../queue/handlers.ts";
 import { hasEnded, type Intent } from "../queue/intent.ts";
 import type { IntentQueue } from "../queue/intent-queue.ts";
+import type { NetworkSigns } from "../queue/network-signs.ts";
 import { FIRST_STEP } from "../queue/queue-worker.ts";
 import { type OutageHistory, openOutageHistory } from "../rotation/outage-history.ts";
 import type { RenewalView } from "../rotation/renewal-ports.ts";
@@ -33,15 +34,21 @@ export interface RenewalParts {
   readonly time: DeviceTime;
   readonly queue: IntentQueue;
   readonly log: Logger;
+  /** What is learned about the network beside renewal; `undefined` in a command. */
+  readonly signs?: Pick<NetworkSigns, "listen"> | undefined;
 }
 
 /** Never rejects: what is wrong with the issuer is told when it is asked, and does not keep the agent from serving. */
 export async function openRenewal(parts: RenewalParts): Promise<Renewal> {
-  const { store, time, log } = parts;
+  const { store, time, log, signs } = parts;
   const outages = await openOutageHistory({
     store,
     nowMs: () => time.trusted.dueMs(),
     onFault: (error) => log.emit("renewal.unwritten", { note: "outages", reason: String(error) }),
+  });
+  signs?.listen({
+    cutOff: (forMs) => void outages.cutOff(forMs),
+    reached: () => void outages.networkReached(),
   });
   return new Renewal(parts, outages);
 }

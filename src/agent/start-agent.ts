@@ -64,7 +64,9 @@ export async function startAgent(
     store === undefined || queue === undefined || !(identity instanceof StoreIdentity)
       ? undefined
       : running.use(
-          await openRenewal({ config, ports, store, identity, time, queue: queue.queue, log }),
+          await openRenewal({
+            ...{ config, ports, store, identity, time, queue: queue.queue, log, signs },
+          }),
         );
   const pushes =
     store === undefined ||

@@ -8,7 +8,8 @@ import { readFileSync } from "node:fs";
 export function readBootTimeMs(path = "/proc/uptime"): number | undefined {
   let text: string;
   try {
-    text = readFileSync(path, "latin1");
+    // UTF-8 is what Node.js reads without a buffer; with any other encoding each read leaves 8 KiB of garbage.
+    text = readFileSync(path, "utf8");
   } catch {
     // Not Linux, or /proc is hidden from the service: the caller does without.
     return undefined;

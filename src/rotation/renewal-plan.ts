@@ -11,6 +11,10 @@ export interface RenewalPlan {
   readonly draw: number;
   /** Unix ms by the trusted time; `undefined` when it was in force before anybody looked. */
   readonly inForceSince: number | undefined;
+  /** Of the certificate, Unix ms; `undefined` in plans of older versions. */
+  readonly notBefore?: number | undefined;
+  /** How many renewals in a row came long before they were due, with the one that brought it; default 0. */
+  readonly hasty?: number;
 }
 
 export function formatPlan(plan: RenewalPlan): Uint8Array {
@@ -26,10 +30,12 @@ export function parsePlan(bytes: Uint8Array | undefined): RenewalPlan | undefine
   } catch {
     return undefined;
   }
-  const { version, leaf, draw, inForceSince } = (value ?? {}) as Record<string, unknown>;
+  const { version, leaf, draw, inForceSince, ...more } = (value ?? {}) as Record<string, unknown>;
   if (version !== 1 || typeof leaf !== "string" || !/^[0-9a-f]{64}$/.test(leaf)) return undefined;
   if (typeof draw !== "number" || !(draw >= 0 && draw < 1)) return undefined;
-  if (inForceSince === undefined) return { leaf, draw, inForceSince };
+  const notBefore = typeof more["notBefore"] === "number" ? more["notBefore"] : undefined;
+  const hasty = Number.isSafeInteger(more["hasty"]) ? Number(more["hasty"]) : 0;
+  if (inForceSince === undefined) return { leaf, draw, inForceSince, notBefore, hasty };
   if (typeof inForceSince !== "number" || !(inForceSince >= 0)) return undefined;
-  return { leaf, draw, inForceSince };
+  return { leaf, draw, inForceSince, notBefore, hasty };
 }

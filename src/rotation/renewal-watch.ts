@@ -12,9 +12,16 @@ import { formatMoment } from "../identity/span-words.ts";
 import type { JumpWatch } from "../identity/time/jump-watch.ts";
 import { WallDeadline } from "../identity/time/wall-deadline.ts";
 import { hasEnded, type Intent, type NewIntent } from "../queue/intent.ts";
+import { Credit, hastyInARow, isHeld } from "./hasty-renewals.ts";
 import type { OutageHistory } from "./outage-history.ts";
 import { formatPlan, PLAN_NOTE, parsePlan, type RenewalPlan } from "./renewal-plan.ts";
-import { longestWaitMs, MAX_RETRY_MS, type RenewalDue, renewalDue } from "./renewal-policy.ts";
+import {
+  longestWaitMs,
+  MAX_RETRY_MS,
+  type RenewalDue,
+  renewalDue,
+  spacingMs,
+} from "./renewal-policy.ts";
 import type { RenewalPorts, RenewalView } from "./renewal-ports.ts";
 import { renewalView } from "./renewal-view.ts";
 import { KEY_PREFIX, keyName, type RenewalWork } from "./renewal-work.ts";
@@ -33,6 +40,7 @@ export class RenewalWatch implements Part {
   readonly name = "renewal";
   readonly #options: RenewalWatchOptions;
   readonly #deadline: WallDeadline;
+  readonly #credit: Credit;
   #plan: RenewalPlan | undefined;
   /** Ids of intents that an operator asked for in this run. */
   readonly #asked = new Set<string>();
@@ -44,14 +52,19 @@ export class RenewalWatch implements Part {
   /** The wait that the timer is for: intent and attempts. */
   #hurriedFor: string | undefined;
   #looking: Timer | undefined;
+  /** SHA-256 of the leaf of which it was told that its renewal waits. */
+  #heldFor: string | undefined;
 
   constructor(options: RenewalWatchOptions) {
     this.#options = options;
-    const { time, jumps, clock, log } = options;
+    const { time, jumps, clock, log, store } = options;
+    this.#credit = new Credit({ store, clock, log });
     this.#deadline = new WallDeadline({
       name: "renewal",
       readMs: () => (this.#open() === undefined ? this.due()?.dueAt : undefined),
-      run: async () => void (await this.#wish()),
+      run: async () => {
+        if (await this.#isTimely()) await this.#wish();
+      },
       ...{ time, jumps, clock, log },
     });
   }
@@ -220,6 +233,25 @@ export class RenewalWatch implements Part {
     });
   }
 
+  /** Whether the clock that makes it due is to be believed, see hasty-renewals.ts. */
+  async #isTimely(): Promise<boolean> {
+    const { source, time, log } = this.#options;
+    const { leaf } = source;
+    const dueAt = this.due()?.dueAt;
+    if (leaf === undefined || dueAt === undefined || !isHeld(this.#plan?.hasty ?? 0)) return true;
+    const { state, floorMs, nowMs } = time.view();
+    if (state !== "unknown" || floorMs >= dueAt) return true;
+    const { fingerprint, notBefore, notAfter } = leaf.summary;
+    const spacing = spacingMs(notAfter - notBefore);
+    if (await this.#credit.isEnough(fingerprint, spacing)) return true;
+    if (this.#heldFor !== fingerprint) {
+      const fields = { deadline: formatMoment(dueAt), clock: formatMoment(nowMs) };
+      log.emit("time.deadline.held", { name: "renewal", ...fields });
+    }
+    this.#heldFor = fingerprint;
+    return false;
+  }
+
   async #wish(): Promise<Intent> {
     const { store, queue, settings } = this.#options;
     const kind = settings().rekey ? "re-key" : "renew";
@@ -247,8 +279,12 @@ export class RenewalWatch implements Part {
     if (leaf === undefined) return;
     const before = this.#plan?.leaf;
     if (before !== leaf.fingerprint) {
-      const plan = { leaf: leaf.fingerprint, draw: random.draw(), inForceSince: since };
+      const { fingerprint, notBefore } = leaf;
+      const hasty = hastyInARow(leaf, this.#plan?.notBefore, this.#plan?.hasty ?? 0);
+      const drawn = { draw: random.draw(), inForceSince: since };
+      const plan = { leaf: fingerprint, ...drawn, notBefore, hasty };
       this.#plan = plan;
+      await this.#credit.end();
       try {
         await store.writeNote(PLAN_NOTE, formatPlan(plan));
       } catch (error) {

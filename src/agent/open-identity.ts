@@ -10,8 +10,6 @@ import type { AgentConfig } from "./config.ts";
 import { openFileIdentity } from "./file-identity.ts";
 import type { IdentityUse, OwnIdentity } from "./own-identity.ts";
 import type { Revocation } from "./revocation.ts";
-import { sealingKeyOf } from "./sealing.ts";
-import { openStoreIdentity } from "./store-identity.ts";
 
 /** Parts that are built after the identity, which asks them later. */
 export interface Late {
@@ -38,6 +36,10 @@ export async function openIdentity(
   const { tlsFiles } = config;
   if (tlsFiles !== undefined) return openFileIdentity(tlsFiles, config, ports, use);
   if (store === undefined) return undefined;
+  const [{ openStoreIdentity }, { sealingKeyOf }] = await Promise.all([
+    import("./store-identity.ts"),
+    import("./sealing.ts"),
+  ]);
   return openStoreIdentity(
     {
       store,

@@ -3,7 +3,6 @@
  */
 import type { Logger } from "../base/log.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
-import { openCertificateStore } from "../identity/store/open-store.ts";
 import type { StatePorts } from "./agent-ports.ts";
 import type { AgentConfig } from "./config.ts";
 
@@ -14,6 +13,7 @@ export async function openStore(
   log: Logger,
 ): Promise<CertificateStore | undefined> {
   if (dir === undefined) return undefined;
+  const { openCertificateStore } = await import("../identity/store/open-store.ts");
   const wearBudgetBytesPerDay = wearBudgetKib * 1024;
   return openCertificateStore({ dir, disk, lock, clock, random, log, wearBudgetBytesPerDay });
 }

@@ -3,7 +3,7 @@
  * its own inside it, where the store's own survey does not look.
  */
 import { join } from "node:path";
-import { AgentError, isAgentError } from "../base/errors.ts";
+import { isAgentError } from "../base/errors.ts";
 import { type Logger, SILENT } from "../base/log.ts";
 import type { Clock } from "../host/clock.ts";
 import { ownedDisk } from "../host/owned-disk.ts";
@@ -224,16 +224,4 @@ function entryView(intent: Intent, hold: Hold | undefined, nowMs: number): Queue
     heldUntil: hold?.forMs === undefined ? null : Math.round(nowMs + hold.forMs),
     lastError: lastError ?? null,
   };
-}
-
-/** The answers of an agent that has no certificate store. */
-export const NO_QUEUE: QueueOperations = {
-  list: () => noQueue(),
-  retry: () => noQueue(),
-  drop: () => noQueue(),
-};
-
-async function noQueue(): Promise<never> {
-  const words = "there is no certificate store, and so no rotation queue";
-  throw new AgentError("ERR_STORE_NONE", words);
 }

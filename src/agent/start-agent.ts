@@ -16,12 +16,8 @@ import { type Late, nameOf, openIdentity } from "./open-identity.ts";
 import { openStore } from "./open-store.ts";
 import { buildOutbound } from "./outbound.ts";
 import { Outgoing } from "./outgoing.ts";
-import { Pushes } from "./pushes.ts";
-import { openRenewal } from "./renewal.ts";
-import { openReports } from "./report.ts";
 import { openRevocation } from "./revocation.ts";
-import { openRotationQueue } from "./rotation-queue.ts";
-import { StoreIdentity } from "./store-identity.ts";
+import type { StoreRooms, StoreRoomsParts } from "./store-rooms.ts";
 import { claimByCrls } from "./time-evidence.ts";
 
 /**
@@ -53,53 +49,27 @@ export async function startAgent(
   const identity = await openIdentity({ config, ports, store, time: time.trusted, device }, signal);
   if (identity !== undefined) running.use(identity);
   device.identity = identity;
-  const queue =
+  const rooms =
     store === undefined
       ? undefined
       : running.use(
-          await openRotationQueue({ store, ports, log, device: name(), jumps: time.jumps }),
+          await openRooms({ config, store, identity, time, outgoing, device: name(), log }),
         );
-  const budget = outgoing.countOn(queue?.budget);
-  const renewal =
-    store === undefined || queue === undefined || !(identity instanceof StoreIdentity)
-      ? undefined
-      : running.use(
-          await openRenewal({
-            ...{ config, ports, store, identity, time, queue: queue.queue, log, signs },
-          }),
-        );
-  const pushes =
-    store === undefined ||
-    queue === undefined ||
-    renewal === undefined ||
-    !(identity instanceof StoreIdentity)
-      ? undefined
-      : running.use(
-          new Pushes({ config, ports, store, identity, time, queue: queue.queue, renewal, log }),
-        );
+  const budget = rooms?.budget ?? outgoing.countOn(undefined);
   const proves = (crls: readonly CrlInForce[]): void =>
     claimByCrls(time.trusted, identity?.source, crls);
-  const spending = { budget, queue: queue?.queue };
+  const spending = { budget, queue: rooms?.queue.queue };
   const revocation = openRevocation(config, ports, identity?.source, spending, view, proves);
   if (revocation !== undefined) running.use(revocation);
   device.revocation = revocation;
   const judging = { revocation: revocation?.peers, time: time.trusted };
   const outbound = buildOutbound(config, ports, identity?.source, judging);
   running.use(outbound);
-  const reports =
-    store === undefined ||
-    queue === undefined ||
-    renewal === undefined ||
-    !(identity instanceof StoreIdentity)
-      ? undefined
-      : await openReports({
-          ...{ config, store, identity, time, renewal, log, clock: ports.clock },
-          ...{ queue: queue.queue, client: outbound.client },
-        });
+  const reports = await rooms?.openReports(outbound.client);
   if (reports !== undefined) running.use(reports);
   signs.listen({
     returned: () => {
-      queue?.networkIsBack();
+      rooms?.queue.networkIsBack();
       revocation?.networkIsBack();
     },
   });
@@ -124,18 +94,23 @@ export async function startAgent(
     outbound,
     inbound,
     modules,
-    queue,
-    renewal,
-    pushes,
+    queue: rooms?.queue,
+    renewal: rooms?.renewal,
+    pushes: rooms?.pushes,
     handlers: {
-      ...renewal?.handlers,
-      ...pushes?.handlers,
+      ...rooms?.renewal?.handlers,
+      ...rooms?.pushes?.handlers,
       ...revocation?.handlers,
       ...reports?.handlers,
     },
   });
   await agent.start(running, signal);
   return agent;
+}
+
+async function openRooms(parts: StoreRoomsParts): Promise<StoreRooms> {
+  const { openStoreRooms } = await import("./store-rooms.ts");
+  return openStoreRooms(parts);
 }
 
 function announce({ config, warnings }: LoadedConfig, { log, version }: AgentPorts): void {

@@ -3,9 +3,9 @@
  */
 
 import { NO_PUSHES } from "#src/agent/no-pushes.ts";
+import { NO_QUEUE } from "#src/agent/no-queue.ts";
 import { NO_RENEWAL } from "#src/agent/no-renewal.ts";
 import { NoStore } from "#src/agent/no-store.ts";
-import { NO_QUEUE } from "#src/agent/rotation-queue.ts";
 import { AgentError } from "#src/base/errors.ts";
 import type { LimitsView } from "#src/guard/limits-view.ts";
 import type {

@@ -155,7 +155,9 @@ export class ReportWork implements AsyncDisposable {
   }
 
   #changed({ what, intent }: IntentChange): void {
-    if (intent.kind === "report" || what === "begun" || what === "advanced") return;
+    if (what === "begun" || what === "advanced") return;
+    // Of reports only that one is lost: the next start must know it.
+    if (intent.kind === "report" && what !== "dropped" && intent.state !== "failed") return;
     void this.look();
   }
 

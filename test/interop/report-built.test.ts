@@ -89,18 +89,19 @@ for (const version of VERSIONS) {
       await using probe = await startGoServer("v5", await site.issue("probe"));
       const address = await awayAt(version, site);
       const config = configOf(address, probe.address);
-      let agent = await startAgent({ site, inStore: true, config });
+      await using agents = new AsyncDisposableStack();
+      let agent = agents.use(await startAgent({ site, inStore: true, config }));
       await agent.event("certificate.proven");
       const foreign = await testPki("Foreign CA");
       await importFrom(agent, site, "foreign", foreign, site.pki.caPem + foreign.caPem);
       agent.child.signal("SIGKILL");
       await agent.child.ended;
 
-      agent = await startAgent({ site, identity: STORE, config });
+      agent = agents.use(await startAgent({ site, identity: STORE, config }));
       await agent.event("certificate.fallback", undefined, 90_000);
       await agent.event("report.made", (line) => line["outcome"] === "fallen-back");
       const waiting = await reportsOf(agent);
-      assert.equal(waiting.length, 6, waiting.join());
+      assert.equal(waiting.length, 7, waiting.join());
 
       const credentials = await site.issue("fleet");
       await using fleet = await startGoServer(version, credentials, "--addr", address);
@@ -110,34 +111,31 @@ for (const version of VERSIONS) {
       await agent.child.ended;
       await tried;
 
-      agent = await startAgent({ site, identity: STORE, config });
-      try {
-        const [oldest] = await reportsOf(agent);
-        if (oldest !== undefined) await agent.microedge("queue", "retry", oldest);
-        await arrives(fleet, 6);
-        const reports = taken(fleet, "REPORT");
-        assert.deepEqual(reports.map(sentence), [
-          "1 epoch begun 1",
-          "2 generation in-force 1",
-          "3 generation confirmed 1",
-          "4 generation in-force 2",
-          "5 generation bad 2",
-          "6 generation fallen-back 1",
-        ]);
-        assert.equal(reports[4]?.reasons[0]?.code, "peer-refuses-it");
-        assert.equal(reports[5]?.fingerprint, reports[0]?.fingerprint);
-        assert.notEqual(reports[4]?.fingerprint, reports[0]?.fingerprint);
-        assert.equal(new Set(reports.map(({ epoch, device }) => `${device} ${epoch}`)).size, 1);
-        for (const again of taken(fleet, "AGAIN")) {
-          assert.deepEqual(
-            again,
-            reports.find(({ report }) => report === again.report),
-          );
-        }
-        assert.doesNotMatch(fleet.child.stdout.join("\n"), /BEGIN|PRIVATE/);
-      } finally {
-        await agent.stop();
+      agent = agents.use(await startAgent({ site, identity: STORE, config }));
+      const [oldest] = await reportsOf(agent);
+      if (oldest !== undefined) await agent.microedge("queue", "retry", oldest);
+      await arrives(fleet, 7);
+      const reports = taken(fleet, "REPORT");
+      assert.deepEqual(reports.map(sentence), [
+        "1 epoch begun 1",
+        "2 generation in-force 1",
+        "3 generation confirmed 1",
+        "4 generation in-force 2",
+        "5 trust replaced 2",
+        "6 generation bad 2",
+        "7 generation fallen-back 1",
+      ]);
+      assert.equal(reports[5]?.reasons[0]?.code, "peer-refuses-it");
+      assert.equal(reports[6]?.fingerprint, reports[0]?.fingerprint);
+      assert.notEqual(reports[5]?.fingerprint, reports[0]?.fingerprint);
+      assert.equal(new Set(reports.map(({ epoch, device }) => `${device} ${epoch}`)).size, 1);
+      for (const again of taken(fleet, "AGAIN")) {
+        assert.deepEqual(
+          again,
+          reports.find(({ report }) => report === again.report),
+        );
       }
+      assert.doesNotMatch(fleet.child.stdout.join("\n"), /BEGIN|PRIVATE/);
     });
 
     test("imported while no agent ran; one that the service refuses holds up nothing", {

@@ -128,15 +128,21 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
     const { queue } = this.#parts;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     let wanted: string | undefined;
+    // One that was under way before anybody asked: what it fails for may be over by now.
+    let before: number | undefined;
     const end = queue.onChange(({ what, intent }) => {
       if (intent.id !== wanted) return;
       if (what === "ended" && intent.state === "done") resolve();
       else if (what === "ended" || what === "dropped") reject(ended(intent, what));
-      else if (what === "failed") reject(this.#failure(intent));
+      else if (what === "failed" && intent.attempts === before) {
+        before = undefined;
+        queue.retry(intent.id).catch(reject);
+      } else if (what === "failed") reject(this.#failure(intent));
     });
     try {
       const intent = await watch.ask();
       wanted = intent.id;
+      if (intent.state === "running") before = intent.attempts;
       // It may have been quick.
       const now = queue.find(intent.id);
       if (now !== undefined && hasEnded(now) && now.state === "done") resolve();

@@ -8,7 +8,7 @@
  * So there are at most two certificates more than there should be, then one for each spacing of time under
  * power, and one for each {@link BOOTS} starts; and no device waits for ever, however often it restarts.
  */
-import { errorText, isAgentError } from "../base/errors.ts";
+import { errorText } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Clock } from "../host/clock.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
@@ -105,7 +105,6 @@ export class Credit {
     try {
       await run();
     } catch (error) {
-      if (!isAgentError(error)) throw error;
       this.#options.log.emit("renewal.unwritten", { note: CREDIT_NOTE, reason: errorText(error) });
     }
   }

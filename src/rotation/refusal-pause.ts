@@ -7,7 +7,7 @@
  * It is over at once when something changes: another certificate, another authority, a configuration that
  * is read again, a clock that is set. Somebody who asks is never held up.
  */
-import { errorText, isAgentError } from "../base/errors.ts";
+import { errorText } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Random } from "../host/random.ts";
@@ -108,7 +108,6 @@ export class RefusalPause {
     try {
       await run();
     } catch (error) {
-      if (!isAgentError(error)) throw error;
       this.#options.log.emit("renewal.unwritten", { note: REFUSAL_NOTE, reason: errorText(error) });
     }
   }

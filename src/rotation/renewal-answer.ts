@@ -88,7 +88,6 @@ export class RenewalAnswers {
 
   async #inTurn<T>(run: () => Promise<T>): Promise<T | undefined> {
     const turn = this.#last.then(run).catch((error: unknown) => {
-      if (!isAgentError(error)) throw error;
       const reason = errorText(error);
       this.#options.log.emit("renewal.unwritten", { note: ANSWER_NOTE, reason });
       return undefined;

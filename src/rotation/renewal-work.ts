@@ -229,12 +229,12 @@ export class RenewalWork {
     return this.#ask(request, this.#keep(intent, key), signal);
   }
 
-  /** What the answer proves of the time first: a restart may need it to find the certificate in date. */
+  /** What the answer proves of the time comes second: that may be written, too, and a kill in between costs a certificate. */
   #keep(intent: Intent, key: OpenKey): (issued: Issued) => Promise<void> {
-    return (issued) => {
+    return async (issued) => {
+      await this.#answers.keep(intent, key.reference.spkiSha256, issued);
       const claim = issuedTimeClaim(issued, this.#bundleWith(issued));
       if (claim !== undefined) this.#ports.time.claim(claim);
-      return this.#answers.keep(intent, key.reference.spkiSha256, issued);
     };
   }
 

@@ -147,12 +147,13 @@ export class AttemptBudget {
 
   /**
    * A connection that is opened in any case, since a caller waits for it or an attempt is under way: it
-   * counts, so that what can wait does. What is reserved for renewal it leaves.
+   * counts, so that what can wait does: one attempt at a time instead of many. What is reserved for renewal
+   * it leaves, and that one, or an app that calls in a loop would keep lists and reports waiting for ever.
    */
   spend(): void {
     this.#spent += 1;
     this.#refill();
-    if (this.#tokens > this.#policy.reserved) this.#tokens -= 1;
+    if (this.#tokens > this.#policy.reserved + 1) this.#tokens -= 1;
   }
 
   /** How often {@link spend} was called: every connection that was opened, or given up for want of an address. */

@@ -122,11 +122,40 @@ suite("the attempt budget", () => {
     assert.ok(others <= most, `${others} attempts in an hour`);
   });
 
-  test("what a caller waits for counts, is never refused, and leaves renewal its own", () => {
-    const budget = budgetOf(new FakeClock());
+  test("what a caller waits for counts, is never refused, and leaves renewal its own", async () => {
+    const clock = new FakeClock();
+    const budget = budgetOf(clock);
     for (let call = 0; call < 1000; call++) budget.spend();
-    assert.equal(budget.take("other"), undefined, "what can wait does");
+    assert.equal(budget.spent, 1000);
+    assert.ok(budget.take("other"), "what can wait is not starved by an app in a loop");
+    assert.equal(budget.take("other"), undefined, "but waits");
     assert.equal(budget.waitMs("renewal"), 0);
+    await clock.advance(ATTEMPT_POLICY.refillMs);
+    budget.spend();
+    assert.ok(budget.take("other"), "one at a time");
+    assert.equal(budget.take("other"), undefined);
+  });
+
+  test("when the network is back what can wait may be tried at once; the next failure rests as long", async () => {
+    const clock = new FakeClock();
+    const budget = budgetOf(clock);
+    for (let count = 0; count < 11; count++) await clock.advance(fail(budget));
+    fail(budget);
+    budget.comeBack();
+    assert.equal(budget.waitMs("other"), 0);
+    assert.ok(fail(budget) > 20 * MINUTE);
+    for (let count = 0; count < 11; count++) await clock.advance(fail(budget, "renewal"));
+    fail(budget, "renewal");
+    budget.comeBack();
+    assert.ok(budget.waitMs("renewal") > 20 * MINUTE, "the authority is not stormed");
+  });
+
+  test("somebody who asks for other work now leaves renewal its own as well", () => {
+    const budget = budgetOf(new FakeClock());
+    const taken = Array.from({ length: 40 }, () => budget.take("other", true));
+    const { burst, reserved } = ATTEMPT_POLICY;
+    assert.equal(taken.filter((each) => each !== undefined).length, burst - reserved);
+    assert.ok(budget.take("renewal", true));
   });
 
   test("a success ends the back-off only when a minute has gone well", async () => {

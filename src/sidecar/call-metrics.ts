@@ -9,7 +9,7 @@ export const CALL_METRICS = {
   },
   microedge_calls_failed_total: {
     type: "counter",
-    help: "Of these, those that were answered with an error",
+    help: "Calls and streams of peers that were answered with an error, refused ones included",
     read: ({ counters }) => counters["errors"],
   },
   microedge_calls_refused_total: {
@@ -18,7 +18,7 @@ export const CALL_METRICS = {
     labels: ["code"],
     read: ({ counters }) => counted(counters, "calls_refused", "code"),
   },
-  microedge_calls_limited_total: {
+  microedge_limit_refusals_total: {
     type: "counter",
     help: "Calls and connections that a limit refused, by its key under [limits]",
     labels: ["limit"],
@@ -52,7 +52,7 @@ export const CALL_METRICS = {
   },
   microedge_client_calls_succeeded_total: {
     type: "counter",
-    help: "Of these, those that were answered without an error",
+    help: "Calls of this device that were answered without an error",
     read: ({ counters }) => counters["client_succeeded"],
   },
   microedge_client_calls_failed_total: {
@@ -63,7 +63,7 @@ export const CALL_METRICS = {
   },
   microedge_client_retries_total: {
     type: "counter",
-    help: "Attempts after the first",
+    help: "Attempts of this device's calls after the first",
     read: ({ counters }) => counters["client_retries"],
   },
   microedge_client_streams_total: {

@@ -69,12 +69,12 @@ export const IDENTITY_METRICS = {
   },
   microedge_trust_first_not_after_timestamp_seconds: {
     type: "gauge",
-    help: "When the first of them ends",
+    help: "When the first authority of the trust bundles in force ends",
     read: ({ trust }) => seconds(trust?.firstEndsAt),
   },
   microedge_trust_last_not_after_timestamp_seconds: {
     type: "gauge",
-    help: "When the last of them ends",
+    help: "When the last authority of the trust bundles in force ends",
     read: ({ trust }) => seconds(trust?.lastEndsAt),
   },
   microedge_store_writable: {
@@ -89,7 +89,7 @@ export const IDENTITY_METRICS = {
   },
   microedge_store_syncs_total: {
     type: "counter",
-    help: "Times that the store made the disk write what it held back",
+    help: "Times that the store had the disk flush its cache",
     read: ({ identity }) => identity?.store?.wear.syncs,
   },
   microedge_store_written_today_bytes: {
@@ -109,22 +109,22 @@ export const IDENTITY_METRICS = {
   },
   microedge_renewal_last_attempt_timestamp_seconds: {
     type: "gauge",
-    help: "The last attempt since the start",
+    help: "When the last attempt to renew was begun, since the start",
     read: ({ renewal }) => seconds(renewal?.lastAttempt),
   },
   microedge_renewal_last_success_timestamp_seconds: {
     type: "gauge",
-    help: "The newest renewal that the store still knows of",
+    help: "When the newest renewal was made that the store still knows of",
     read: ({ renewal }) => seconds(renewal?.lastSuccessAt),
   },
   microedge_renewal_failures_in_a_row: {
     type: "gauge",
-    help: "Attempts that failed since the last success, at least; 0 while nothing is wrong",
+    help: "Attempts to renew that failed since the last success, at least; 0 while nothing is wrong",
     read: ({ renewal }) => (renewal === undefined ? undefined : failuresInARow(renewal)),
   },
   microedge_renewal_needs_operator: {
     type: "gauge",
-    help: "1 while the last attempt failed for something that only a person can change",
+    help: "1 while the last attempt to renew failed for something that only a person can change",
     read: ({ renewal }) =>
       renewal === undefined ? undefined : (renewal.fault?.needsOperator ?? false),
   },
@@ -161,12 +161,12 @@ export const IDENTITY_METRICS = {
   },
   microedge_queue_attempts_succeeded_total: {
     type: "counter",
-    help: "Of these, those that went well",
+    help: "Attempts of the queue that went well",
     read: ({ queue }) => queue?.attempts.succeeded,
   },
   microedge_queue_attempts_failed_total: {
     type: "counter",
-    help: "Of these, those that failed",
+    help: "Attempts of the queue that failed",
     read: ({ queue }) => queue?.attempts.failed,
   },
   microedge_queue_written_bytes_total: {
@@ -176,7 +176,7 @@ export const IDENTITY_METRICS = {
   },
   microedge_queue_syncs_total: {
     type: "counter",
-    help: "Times that the queue made the disk write what it held back",
+    help: "Times that the queue had the disk flush its cache",
     read: ({ queue }) => queue?.wear.syncs,
   },
   microedge_queue_operations_total: {
@@ -191,7 +191,7 @@ export const IDENTITY_METRICS = {
   },
   microedge_revocation_sources_failing: {
     type: "gauge",
-    help: "Of these, those whose last look gave nothing",
+    help: "Places of revocation lists whose last look gave nothing",
     read: ({ revocation }) =>
       revocation?.sources.filter(({ fault }) => fault !== undefined && fault !== null).length,
   },
@@ -209,7 +209,7 @@ export const IDENTITY_METRICS = {
   },
   microedge_revocation_oldest_list_timestamp_seconds: {
     type: "gauge",
-    help: "When the oldest of the lists was made",
+    help: "When the oldest of the revocation lists was made",
     read: ({ revocation }) =>
       revocation === undefined
         ? undefined
@@ -217,7 +217,7 @@ export const IDENTITY_METRICS = {
   },
   microedge_revocation_next_update_timestamp_seconds: {
     type: "gauge",
-    help: "When the first of the lists is to be replaced by a newer one",
+    help: "When the first of the revocation lists is to be replaced by a newer one",
     read: ({ revocation }) =>
       revocation === undefined
         ? undefined

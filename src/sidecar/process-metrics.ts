@@ -61,7 +61,7 @@ export const PROCESS_METRICS = {
   },
   microedge_memory_heap_used_bytes: {
     type: "gauge",
-    help: "Of the JavaScript heap",
+    help: "Memory in use on the JavaScript heap",
     read: ({ memory }) => memory.heapUsed,
   },
   microedge_memory_limit_bytes: {

@@ -42,6 +42,11 @@ export interface Judged {
   readonly digest: string;
 }
 
+/** Of the certificate and of its authorities. */
+const DATES: ReadonlySet<string> = new Set(
+  ["expired", "not-yet-valid"].flatMap((code) => [code, `authority-${code}`]),
+);
+
 export class CandidateJudge {
   readonly #ports: JudgePorts;
 
@@ -69,9 +74,27 @@ export class CandidateJudge {
     return { ...report, reasons };
   }
 
-  /** @throws CandidateRefused with every reason. */
-  async judge(candidate: IdentityContent, force: boolean): Promise<Judged> {
-    const report = await this.report(candidate, force ? "forced" : "install");
+  /**
+   * @param inForce A candidate with its key and chain changes only what is trusted. That its time is over, or
+   *   has not come by this clock, is then no reason to refuse, as it is so anyway: a device whose certificate
+   *   has ended needs the new roots before it can be given another one.
+   * @throws CandidateRefused with every reason.
+   */
+  async judge(
+    candidate: IdentityContent,
+    force: boolean,
+    inForce?: IdentityContent,
+  ): Promise<Judged> {
+    const purpose = force ? "forced" : "install";
+    const report = await this.report(candidate, purpose);
+    const same =
+      inForce?.chainPem === candidate.chainPem &&
+      inForce.key.spkiSha256 === candidate.key.spkiSha256;
+    if (same && report.reasons.length > 0) {
+      const anyway = await this.report(inForce, purpose);
+      const dates = anyway.reasons.map(({ code }) => code).filter((code) => DATES.has(code));
+      return this.#judgedBeside(candidate, report, dates);
+    }
     const { reasons, material } = report;
     if (reasons.length > 0) throw new CandidateRefused(reasons);
     if (material === undefined) throw new TypeError("a report without reason has material");
@@ -81,6 +104,21 @@ export class CandidateJudge {
       throw new CandidateRefused([localReason("digest-mismatch", "what was validated changed")]);
     }
     return { report, content: { key: candidate.key, chainPem, trustBundlePem }, digest };
+  }
+
+  #judgedBeside(
+    content: IdentityContent,
+    { reasons, warnings, ...report }: CandidateReport,
+    anyway: readonly string[],
+  ): Judged {
+    const fresh = reasons.filter(({ code }) => !anyway.includes(code));
+    if (fresh.length > 0) throw new CandidateRefused(fresh);
+    const { key, chainPem, trustBundlePem } = content;
+    return {
+      report: { ...report, reasons: [], warnings: [...reasons, ...warnings] },
+      content: { key, chainPem, trustBundlePem },
+      digest: materialDigest({ chainPem, trustBundlePem }),
+    };
   }
 
   /**

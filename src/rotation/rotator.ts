@@ -227,7 +227,7 @@ export class Rotator implements Part {
           { code: "wrong-epoch", words, fix: "issue it again for the device as it is now" },
         ]);
       }
-      const judged = await this.#judge.judge(content, force);
+      const judged = await this.#judge.judge(content, force, store.current);
       const bad = store.history().find((old) => old.digest === judged.digest && wasTakenBack(old));
       if (bad !== undefined && !force) throw new CandidateRefused([knownBad(bad)]);
       return judged;

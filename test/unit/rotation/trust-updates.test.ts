@@ -241,6 +241,38 @@ test("two generations away: the chain is taken as one, the old root stays while 
   assert.equal(await again.updates.sequence(), 2);
 });
 
+test("a certificate that has ended keeps no new roots away: without them it could not be renewed", async () => {
+  const { rig, process, updates } = await device();
+  const own = rig.pki.caPem;
+  const ended = { code: "expired", words: "it ended while the device was away", fix: "renew it" };
+  rig.judge = () => [ended];
+  const [line = ""] = signer.chain([own, b]);
+  assert.equal((await updates.take(line)).outcome, "taken");
+  assert.equal(bundleDigest(rig.store.current?.trustBundlePem ?? ""), bundleDigest(own + b));
+  assert.equal(process.source.current.trustBundlePem, rig.store.current?.trustBundlePem);
+  // and the same by hand
+  await process.rotator.replaceTrust(own + c, { overlapMs: 0 });
+  assert.equal(bundleDigest(rig.store.current?.trustBundlePem ?? ""), bundleDigest(own + c));
+});
+
+test("what the new roots alone bring against the certificate in force is a reason to refuse them", async () => {
+  const { rig, process } = await device();
+  const own = rig.pki.caPem;
+  const ended = { code: "expired", words: "it ended while the device was away", fix: "renew it" };
+  const stranger = { code: "unknown-authority", words: "no way to a root", fix: "" };
+  rig.judge = ({ trustBundlePem }) =>
+    trustBundlePem.includes(own.trim()) ? [ended] : [ended, stranger];
+  await assert.rejects(process.rotator.replaceTrust(b, { overlapMs: 0 }), ({ reasons }) => {
+    assert.deepEqual(reasons, [stranger]);
+    return true;
+  });
+  // another certificate that has ended is refused as ever
+  const other = await rig.content("roof-7");
+  await assert.rejects(process.rotator.install(other, { origin: "import" }), {
+    code: "ERR_CERT_REFUSED",
+  });
+});
+
 test("power lost between the bundle and its note: the same update again changes nothing", async () => {
   const { rig, updates } = await device();
   const [line = ""] = signer.chain([rig.pki.caPem, rig.pki.caPem + b]);

@@ -165,6 +165,30 @@ suite("renewal of the built program", () => {
     assert.ok(pauseMs > 600_000, `${pauseMs} ms`);
   });
 
+  test("an authority that refuses again and again is left in peace longer than the queue's pauses; the list says so; a reload asks it again", async () => {
+    await using own = await startStepCa();
+    await using device = await enrolled(own);
+    const agent = await device.agent();
+    await own.restart({ provisioner: "another" });
+    for (let times = 1; times <= 3; times++) {
+      const refused = await device.microedge("cert", "renew", "--now", "--json");
+      assert.match(refused.stdout, /ERR_ISSUER_ENROL/);
+    }
+    const first = async (): Promise<Record<string, unknown>> => {
+      const { entries } = await device.json("queue", "list");
+      return (entries as Record<string, unknown>[])[0] ?? {};
+    };
+    const held = await first();
+    assert.equal(held["heldBy"], "refused");
+    // an hour at least after the third, where the queue's own pause is half an hour at most
+    const heldMs = Number(held["heldUntil"]) - Date.now();
+    assert.ok(heldMs > 1_800_000 && heldMs <= 2 * 3_600_000, `${heldMs} ms`);
+    assert.match((await device.microedge("queue", "list")).stdout, /refused, so asked rarely/);
+    agent.signal("SIGHUP");
+    await event(agent, "config.reloaded");
+    assert.equal((await first())["heldBy"], null);
+  });
+
   test("an agent that is told to stop while the authority hangs and somebody waits: it stops, and says so", async () => {
     await using device = await enrolled(ca);
     const agent = await device.agent();

@@ -177,7 +177,10 @@ export class RotationQueue implements AsyncDisposable {
       byKind: countByKind(intents),
       oldestWaitingMs: oldestWaitingMs(intents, this.#options.ports.clock.now()),
       ...{ durable, fault: fault ?? null, healed },
-      attempts: { begun: done.attempts, succeeded: done.succeeded, failed: done.failed },
+      attempts: {
+        ...{ begun: done.attempts, succeeded: done.succeeded, failed: done.failed },
+        connections: this.budget.spent,
+      },
       wear: { bytesWritten, syncs, operations },
     };
   }

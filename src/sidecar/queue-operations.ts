@@ -55,6 +55,8 @@ export interface QueueView {
     readonly begun: number;
     readonly succeeded: number;
     readonly failed: number;
+    /** Connections that were opened, whatever for, and names that could not be resolved. */
+    readonly connections: number;
   };
   readonly wear: {
     readonly bytesWritten: number;

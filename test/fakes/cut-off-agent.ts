@@ -61,7 +61,7 @@ export interface CutOffAgent extends AsyncDisposable {
   readonly log: readonly LogLine[];
   readonly site: Site;
   /** Lets time pass, a second of the test's own for some hours. */
-  pass(ms: number, each?: () => void): Promise<void>;
+  pass(ms: number, each?: () => void, stepMs?: number): Promise<void>;
 }
 
 /** Steps of the clock; files and sockets of the machine have their turn between. */
@@ -104,10 +104,10 @@ export async function cutOffAgent(more: string): Promise<CutOffAgent> {
   };
   const agent = await startAgent(loaded, ports, new AbortController().signal);
   const admin = new AdminClient(`${site.directory}/control.sock`);
-  const pass = async (ms: number, each: () => void = () => undefined): Promise<void> => {
-    for (let left = ms; left > 0; left -= STEP_MS) {
+  const pass: CutOffAgent["pass"] = async (ms, each = () => undefined, stepMs = STEP_MS) => {
+    for (let left = ms; left > 0; left -= stepMs) {
       each();
-      await clock.advance(Math.min(STEP_MS, left));
+      await clock.advance(Math.min(stepMs, left));
       await delay(1);
     }
   };

@@ -23,7 +23,7 @@ const QUEUE: NonNullable<StatusView["queue"]> = {
     { kind: "trust", state: "failed", count: 1 },
   ],
   oldestWaitingMs: 90_500,
-  attempts: { begun: 9, succeeded: 4, failed: 5 },
+  attempts: { begun: 9, succeeded: 4, failed: 5, connections: 12 },
   wear: { bytesWritten: 4096, syncs: 7, operations: 6 },
 };
 const RENEWAL: NonNullable<StatusView["renewal"]> = {

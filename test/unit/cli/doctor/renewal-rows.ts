@@ -39,7 +39,7 @@ const QUEUE: QueueView = {
   durable: true,
   fault: null,
   healed: [],
-  attempts: { begun: 0, succeeded: 0, failed: 0 },
+  attempts: { begun: 0, succeeded: 0, failed: 0, connections: 0 },
   wear: { bytesWritten: 0, syncs: 0, operations: 0 },
 };
 

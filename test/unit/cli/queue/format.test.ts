@@ -83,7 +83,7 @@ suite("the queue as text", () => {
     const view = {
       ...{ waiting: 2, running: 1, failed: 0, durable: false, fault: "EROFS", healed: [] },
       ...{ byKind: [], oldestWaitingMs: null },
-      attempts: { begun: 9, succeeded: 4, failed: 5 },
+      attempts: { begun: 9, succeeded: 4, failed: 5, connections: 12 },
       wear: { bytesWritten: 0, syncs: 0, operations: 0 },
     };
     assert.equal(

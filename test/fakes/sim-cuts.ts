@@ -4,7 +4,7 @@
  */
 import { FakeClock } from "./fake-clock.ts";
 import { SimDevice } from "./sim-device.ts";
-import { SimAuthority } from "./sim-world.ts";
+import { never, SimAuthority } from "./sim-world.ts";
 import { TrustSigner } from "./trust-signer.ts";
 
 const HOUR_MS = 3_600_000;
@@ -59,7 +59,7 @@ async function prepared(naive: boolean) {
   const device = new SimDevice({
     ...{ truth, authority, signer: new TrustSigner(), seed: 1, naive },
     online: () => true,
-    published: () => undefined,
+    fetchUpdates: () => never(),
   });
   await device.boot(false);
   while ((device.dueAt ?? Number.POSITIVE_INFINITY) - truth.now() > 60_000) {

@@ -1,20 +1,19 @@
 /**
- * One device of a simulation: the real store and queue on a disk that can lose its power, the real trusted
- * time, rotator, policy, worker and trust updates. A run of it ends by a power cut, and the next one finds
- * what the disk kept.
+ * One device of a simulation, of the product's own parts: store and queue on a disk that can lose its power,
+ * trusted time, validator, rotator, renewal, the pins of its issuer, and the intake of trust updates with the
+ * intents that put them in force. Simulated are the clock, the disk, the network with what answers on it, and
+ * OpenSSL's handshake. A run of it ends by a power cut, and the next one finds what the disk kept.
  */
-
+import { TrustIntake } from "#src/agent/trust-intake.ts";
+import type { Clock } from "#src/host/clock.ts";
 import type { KeyReference } from "#src/identity/keys/key-provider.ts";
-import { materialDigest } from "#src/identity/material-digest.ts";
-import { splitPem } from "#src/identity/pem.ts";
 import type { CertificateStore } from "#src/identity/store/certificate-store.ts";
 import { openCertificateStore } from "#src/identity/store/open-store.ts";
 import { JumpWatch } from "#src/identity/time/jump-watch.ts";
 import { openTrustedTime, type TrustedTime } from "#src/identity/time/trusted-time.ts";
-import { parseTrustBundle } from "#src/identity/trust-bundle.ts";
-import type { Candidate, CandidateReport } from "#src/identity/validator/candidate-report.ts";
-import { findPaths, Issuers } from "#src/identity/validator/issuer-paths.ts";
+import { validateCandidate } from "#src/identity/validator/validate-candidate.ts";
 import { parseCertificate } from "#src/identity/x509/certificate.ts";
+import { openIssuerRoots } from "#src/issuers/issuer-roots.ts";
 import { AttemptBudget } from "#src/queue/attempt-budget.ts";
 import type { DurableIntentQueue } from "#src/queue/durable-intent-queue.ts";
 import { openIntentQueue } from "#src/queue/open-intent-queue.ts";
@@ -24,12 +23,13 @@ import { RenewalWatch } from "#src/rotation/renewal-watch.ts";
 import { KEY_PREFIX, RenewalWork } from "#src/rotation/renewal-work.ts";
 import { Rotator } from "#src/rotation/rotator.ts";
 import { StoreSource } from "#src/rotation/store-source.ts";
-import { TrustUpdates } from "#src/rotation/trust-updates.ts";
-import type { FakeClock } from "./fake-clock.ts";
+import { TrustUpdates, takenBundle } from "#src/rotation/trust-updates.ts";
+import { TrustWork } from "#src/rotation/trust-work.ts";
 import { FakeRandom } from "./fake-random.ts";
 import { MemoryKeys } from "./memory-keys.ts";
 import { PowerDisk, STORE_DIR } from "./power-disk.ts";
 import { RecordingLog } from "./recording-log.ts";
+import { simTrial } from "./sim-trial.ts";
 import { never, RunClock, type SimAuthority } from "./sim-world.ts";
 import { FREE_LOCK } from "./store.ts";
 import type { TrustSigner } from "./trust-signer.ts";
@@ -37,11 +37,11 @@ import type { TrustSigner } from "./trust-signer.ts";
 const HOUR_MS = 3_600_000;
 
 export interface DeviceOptions {
-  readonly truth: FakeClock;
+  readonly truth: Clock;
   readonly authority: SimAuthority;
   readonly signer: TrustSigner;
-  /** Signed trust updates as the fleet publishes them now; `undefined` while they can't be fetched. */
-  readonly published: () => string | undefined;
+  /** What is found where the fleet publishes trust updates; rejects while nothing is. */
+  readonly fetchUpdates: () => Promise<string>;
   readonly online: () => boolean;
   readonly seed: number;
   /** Nobody works the queue off: what the checks must notice. */
@@ -58,11 +58,8 @@ interface Run {
   readonly rotator: Rotator;
   readonly time: TrustedTime;
   readonly jumps: JumpWatch;
-  readonly updates: TrustUpdates;
   readonly watch: RenewalWatch;
   synchronised: boolean;
-  /** What was fetched last; the same again would be taken for known. */
-  offered: string | undefined;
 }
 
 export class SimDevice {
@@ -118,7 +115,7 @@ export class SimDevice {
 
   /** @param lostClock The clock begins at 1970, as without a battery. */
   async boot(lostClock: boolean): Promise<void> {
-    const { truth, authority, signer, seed } = this.#options;
+    const { truth, authority, signer, seed, fetchUpdates } = this.#options;
     this.#boots += 1;
     const clock = new RunClock(truth);
     if (lostClock) clock.offsetMs = -truth.now();
@@ -130,19 +127,21 @@ export class SimDevice {
     const store = this.#options.naive === true ? forgetful(kept) : kept;
     const jumps = new JumpWatch({ clock, log, intervalMs: HOUR_MS / 4 });
     jumps.start();
-    const alive: Pick<Run, "synchronised" | "offered"> = {
-      ...{ synchronised: !lostClock, offered: undefined },
-    };
+    const alive: Pick<Run, "synchronised"> = { synchronised: !lostClock };
     const time = await openTrustedTime({
       ...{ notes: store, device: () => "roof-7", builtAt: 0, jumps, clock, random, log },
       timeSync: async () => ({ synchronised: alive.synchronised, words: "simulated" }),
     });
     const source = new StoreSource();
+    const trial = simTrial(() => clock.now());
     const rotator = new Rotator({
-      ...{ store, source, keys: this.#keys, clock, random, log },
-      validate: async (candidate) => judge(candidate),
+      ...{ store, source, keys: this.#keys, clock, random, log, trial },
+      // As src/agent/store-identity.ts does it, with what is configured by default.
+      validate: (candidate, purpose) => {
+        const current = purpose === "fall-back" ? undefined : store.current;
+        return validateCandidate(candidate, { time: time.view(), current }, trial);
+      },
       revoked: async () => [],
-      trial: { run: async () => ({ kind: "done", server: undefined, client: undefined }) },
       probe: never,
       peers: () => [],
       time: () => time.view(),
@@ -166,11 +165,13 @@ export class SimDevice {
       const pending = [...store.pendingKeys()].find(([, { spkiSha256 }]) => spkiSha256 === spki);
       return pending?.[0].startsWith(KEY_PREFIX) ? `${store.epoch} ${pending[0]}` : undefined;
     };
-    const issuer = authority.issuerFor(
-      () => this.#run?.clock === clock,
-      nameOf,
-      () => store.current?.trustBundlePem ?? "",
-    );
+    const roots = async () =>
+      openIssuerRoots({
+        rootSha256: parseCertificate(authority.pinnedPem).summary.fingerprint,
+        bundlePem: await takenBundle(store),
+        notes: store,
+      });
+    const issuer = authority.issuerFor(() => this.#run?.clock === clock, nameOf, roots);
     const ports = {
       ...{ store, source, rotator, queue, clock, random, log, time, issuer, keys: this.#keys },
       settings: () => ({ at: 0.66, rekey: true }),
@@ -186,31 +187,38 @@ export class SimDevice {
       overlapMs: () => 30 * 24 * HOUR_MS,
       onTaken: () => watch.nudge(),
     });
+    const trust = new TrustWork({ store, queue, updates, log, time: () => time.view() });
+    const intake = new TrustIntake({
+      ...{ updates: trust, clock, log, file: undefined, url: "http://updates.test/trust" },
+      files: { state: never, read: never },
+      http: { fetch: () => fetched(fetchUpdates) },
+    });
     this.#run = Object.assign(alive, {
-      ...{ clock, store, queue, source, rotator, time, jumps, updates, watch },
+      ...{ clock, store, queue, source, rotator, time, jumps, watch },
     });
     await watch.start(new AbortController().signal);
-    const handle = work.handle.bind(work);
-    const handlers = { renew: handle, "re-key": handle };
+    const renew = Object.assign(work.handle.bind(work), { holds: () => work.hold() });
+    const handlers = {
+      ...{ renew, "re-key": renew },
+      trust: Object.assign(trust.handle.bind(trust), { holds: trust.holds.bind(trust) }),
+    };
     if (this.#options.idle === true) return;
-    new QueueWorker({ queue, budget, handlers, clock, log }).start();
+    const worker = new QueueWorker({ queue, budget, handlers, clock, log });
+    jumps.onJump(() => worker.wake());
+    worker.start();
+    await trust.start();
+    intake.start();
   }
 
-  /** What a network does for a device that has one: the time, and the fleet's word on roots. */
-  async visitNetwork(): Promise<void> {
+  /** What a network does for a device that has one: it tells the time. */
+  async synchronise(): Promise<void> {
     const run = this.#run;
-    const { online, published } = this.#options;
-    if (run === undefined || !online()) return;
-    if (run.clock.offsetMs !== 0 || !run.synchronised) {
-      run.clock.offsetMs = 0;
-      run.synchronised = true;
-      run.jumps.look();
-      await run.time.askTimeService();
-    }
-    const text = published();
-    if (text === undefined || text === run.offered) return;
-    run.offered = text;
-    await run.updates.offer(text, "simulation");
+    if (run === undefined || !this.#options.online()) return;
+    if (run.clock.offsetMs === 0 && run.synchronised) return;
+    run.clock.offsetMs = 0;
+    run.synchronised = true;
+    run.jumps.look();
+    await run.time.askTimeService();
   }
 
   /** The power goes at once, or at a step of the disk to come. */
@@ -247,15 +255,7 @@ function forgetful(store: CertificateStore): CertificateStore {
   });
 }
 
-/** As far as a simulation needs it: the chain leads to a root that is trusted. */
-function judge({ chainPem, trustBundlePem, tlsKey }: Candidate): CandidateReport {
-  const [leaf, ...others] = splitPem(chainPem).map(({ text }) => parseCertificate(text));
-  const bundle = parseTrustBundle(trustBundlePem);
-  const found =
-    leaf === undefined ? [] : findPaths(leaf, bundle, new Issuers([leaf, ...others, ...bundle]));
-  const reasons =
-    found.length > 0 ? [] : [{ code: "unknown-authority", words: "no way to a root", fix: "" }];
-  const digest = materialDigest({ chainPem, trustBundlePem });
-  const material = { chainPem, trustBundlePem, key: tlsKey, digest };
-  return { reasons, warnings: [], leaf, material: reasons.length === 0 ? material : undefined };
+async function fetched(from: () => Promise<string>) {
+  const mark = { etag: undefined, lastModified: undefined };
+  return { kind: "body", bytes: Buffer.from(await from()), mark } as const;
 }

@@ -28,6 +28,7 @@ export interface LifeReport {
   readonly attemptsPerDay: number;
   readonly mostAttemptsInADay: number;
   readonly bytesPerDay: number;
+  readonly mostBytesInADay: number;
   /** From the return of the authority to a good certificate, the longest, ms. */
   readonly slowestRecoveryMs: number;
   readonly violations: readonly string[];
@@ -74,14 +75,21 @@ export async function live({
   const endMs = startMs + days * DAY_MS;
   const authority = new SimAuthority(truth, lifetimeMs, 3);
   const signer = new TrustSigner();
-  const chain = signer.chain(authority.roots.map(({ certificatePem }) => certificatePem));
-  let published = 0;
+  const [first = "", ...others] = authority.roots.map(({ certificatePem }) => certificatePem);
+  // A fleet that signs has signed what it begins with.
+  const chain = signer.chain([first, first, ...others]);
+  let published = 1;
   let outageEnds = 0;
   const isUp = (): boolean => authority.weather === "up";
   const device = new SimDevice({
     ...{ truth, authority, signer, seed, idle },
     online: () => authority.weather !== "unreachable",
-    published: () => (isUp() && published > 0 ? chain.slice(0, published).join("\n") : undefined),
+    fetchUpdates: async () => {
+      const { weather } = authority;
+      if (weather === "captive-portal") return "<html>please log in</html>";
+      if (weather === "unreachable") throw new Error("no route to host");
+      return chain.slice(0, published).join("\n");
+    },
   });
   const after = (meanMs: number): number => -Math.log(1 - random.draw()) * meanMs;
   const pick = <T>(from: readonly T[]): T => from[Math.floor(random.draw() * from.length)] as T;
@@ -96,6 +104,8 @@ export async function live({
   let counted = 0;
   let lastVisitAt = 0;
   let broken = 0;
+  /** Bytes at the beginning of each day. */
+  const bytesBy: number[] = [];
   const begin = (weather: Weather, lengthMs: number): void => {
     authority.weather = weather;
     outageEnds = truth.now() + lengthMs;
@@ -113,6 +123,7 @@ export async function live({
 
   while (truth.now() < endMs) {
     const now = truth.now();
+    bytesBy[Math.floor((now - startMs) / DAY_MS)] ??= device.bytesWritten;
     if (outageEnds !== 0 && now >= outageEnds) {
       authority.weather = "up";
       outageEnds = 0;
@@ -126,7 +137,7 @@ export async function live({
     for (const [index, change] of changes.entries()) {
       if (now < change || authority.root > index) continue;
       authority.root = index + 1;
-      published = index + 1;
+      published = index + 2;
     }
     if (device.isOn && device.disk.isOff) nextCutAt = now;
     if (device.isOn && now >= nextCutAt) {
@@ -145,7 +156,7 @@ export async function live({
     }
     if (device.isOn && now - lastVisitAt >= 15 * MINUTE_MS) {
       lastVisitAt = now;
-      await device.visitNetwork();
+      await device.synchronise();
     }
     const available = device.isOn && isUp() && !device.disk.isOff;
     if (!available) availableSince = undefined;
@@ -185,6 +196,9 @@ export async function live({
     if (keys.size > 1) violations.push(`${intent}: ${keys.size} keys for one intent`);
   }
   const attempts = [...authority.attempts.values()];
+  const bytes = [...bytesBy.slice(1), device.bytesWritten].map(
+    (after, day) => after - (bytesBy[day] ?? 0),
+  );
   const total = attempts.reduce((sum, each) => sum + each, 0);
   return {
     renewals: authority.certificates - 1,
@@ -194,6 +208,7 @@ export async function live({
     attemptsPerDay: total / days,
     mostAttemptsInADay: Math.max(0, ...attempts),
     bytesPerDay: device.bytesWritten / days,
+    mostBytesInADay: Math.max(...bytes),
     slowestRecoveryMs,
     violations,
   };

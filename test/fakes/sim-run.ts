@@ -4,6 +4,7 @@
  */
 import { resolve } from "node:path";
 import { run } from "./child.ts";
+import { PowerCut } from "./power-disk.ts";
 import { type CutOptions, type CutReport, cutEverywhere } from "./sim-cuts.ts";
 import { type FleetReport, fleetReturns } from "./sim-fleet.ts";
 import { type LifeOptions, type LifeReport, live } from "./sim-life.ts";
@@ -42,6 +43,10 @@ async function simulate<T>(simulation: Simulation, timeoutMs: number): Promise<T
 }
 
 if (process.argv[1] !== undefined && resolve(process.argv[1]) === HERE) {
+  process.on("unhandledRejection", (reason) => {
+    // Of a process that is gone: nobody waits in it any more.
+    if (!(reason instanceof PowerCut)) throw reason;
+  });
   const { life, fleet, cuts } = JSON.parse(process.argv[2] ?? "{}") as Simulation;
   if (life !== undefined) process.stdout.write(JSON.stringify(await live(life)));
   if (cuts !== undefined) process.stdout.write(JSON.stringify(await cutEverywhere(cuts)));

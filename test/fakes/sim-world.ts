@@ -11,10 +11,9 @@ import {
   type OwnIdentityForIssuer,
 } from "#src/identity/issuer.ts";
 import type { OpenKey } from "#src/identity/keys/key-provider.ts";
-import { parseTrustBundle } from "#src/identity/trust-bundle.ts";
 import { parseCertificate } from "#src/identity/x509/certificate.ts";
 import type { Authority } from "#src/identity/x509/issue.ts";
-import type { FakeClock } from "./fake-clock.ts";
+import type { IssuerRoots } from "#src/issuers/issuer-roots.ts";
 import { quickCertificate, quickRoot } from "./quick-certificate.ts";
 
 export const DAY_MS = 86_400_000;
@@ -28,9 +27,9 @@ export class RunClock implements Clock {
   /** Wall less truth, ms. */
   offsetMs = 0;
   #dead = false;
-  readonly #truth: FakeClock;
+  readonly #truth: Clock;
 
-  constructor(truth: FakeClock) {
+  constructor(truth: Clock) {
     this.#truth = truth;
   }
 
@@ -68,7 +67,7 @@ export function never(): Promise<never> {
 }
 
 export class SimAuthority {
-  readonly #truth: FakeClock;
+  readonly #truth: Clock;
   readonly #lifetimeMs: number;
   readonly #made = new Map<string, string>();
   readonly roots: Authority[];
@@ -83,7 +82,7 @@ export class SimAuthority {
   /** Told before each attempt is answered. */
   onAttempt: () => void = () => undefined;
 
-  constructor(truth: FakeClock, lifetimeMs: number, roots: number) {
+  constructor(truth: Clock, lifetimeMs: number, roots: number) {
     this.#truth = truth;
     this.#lifetimeMs = lifetimeMs;
     const now = truth.now();
@@ -96,11 +95,19 @@ export class SimAuthority {
     return this.roots[this.root]?.certificatePem ?? "";
   }
 
-  /** @param intentOf Which intent a key belongs to. @param trusts PEM that the device believes. */
+  /** The root that devices have pinned when they leave the house. */
+  get pinnedPem(): string {
+    return this.roots[0]?.certificatePem ?? "";
+  }
+
+  /**
+   * @param intentOf Which intent a key belongs to.
+   * @param rootsOf Who may speak for the authority, as the device knows.
+   */
   issuerFor(
     alive: () => boolean,
     intentOf: (spkiSha256: string) => string | undefined,
-    trusts: () => string,
+    rootsOf: () => Promise<IssuerRoots>,
   ): Issuer {
     const gate = async (own: OwnIdentityForIssuer, key: OpenKey): Promise<Issued> => {
       if (!alive()) return never();
@@ -112,8 +119,10 @@ export class SimAuthority {
       if (weather === "busy") throw fault("ERR_ISSUER_BUSY", "busy", { retryAfterMs: 120_000 });
       if (weather === "unreachable") throw fault("ERR_ISSUER_UNREACHABLE", weather);
       if (weather === "captive-portal") throw fault("ERR_ISSUER_UNREACHABLE", weather);
-      const known = parseTrustBundle(trusts()).map(({ summary }) => summary.fingerprint);
-      if (!known.includes(parseCertificate(this.rootPem).summary.fingerprint)) {
+      const roots = await rootsOf();
+      if (!roots.known) await roots.adopt([parseCertificate(this.pinnedPem)], "the authority");
+      const { fingerprint } = parseCertificate(this.rootPem).summary;
+      if (!roots.certificates.some(({ summary }) => summary.fingerprint === fingerprint)) {
         throw fault("ERR_ISSUER_UNTRUSTED", "untrusted");
       }
       const intent = intentOf(key.reference.spkiSha256);

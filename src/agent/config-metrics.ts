@@ -5,7 +5,9 @@
 import { isLoopback } from "../base/loopback.ts";
 import { formatAddress } from "../registry/address.ts";
 import type { MetricsPlace } from "../sidecar/metrics-server.ts";
-import { type Kind, parseHostPort, path, type ReadContext } from "./config-kinds.ts";
+import { type HostPort, type Kind, parseHostPort, path, type ReadContext } from "./config-kinds.ts";
+import type { ConfigProblem } from "./config-problem.ts";
+import type { Setting } from "./config-reader.ts";
 import { LIVE, optional } from "./config-row.ts";
 
 const UNIX = "unix:";
@@ -43,3 +45,16 @@ export const METRICS_ROWS = {
     { ...LIVE, defaultDoc: "none: only `microedge metrics` tells" },
   ),
 };
+
+/** Whoever scrapes must never take the port that peers call. */
+export function metricsProblems(
+  setting: (key: string) => Setting | undefined,
+): readonly ConfigProblem[] {
+  const listen = setting("metrics.listen");
+  const place = listen?.value as MetricsPlace | undefined;
+  const rpc = setting("rpc.listen")?.value as HostPort | undefined;
+  if (listen === undefined || place?.kind !== "tcp" || place.port === 0) return [];
+  if (place.port !== rpc?.port) return [];
+  const line = listen.line === undefined ? {} : { line: listen.line };
+  return [{ key: listen.key, message: `has the port of rpc.listen, ${place.port}`, ...line }];
+}

@@ -4,6 +4,7 @@
  */
 
 import { issuerProblems } from "./config-issuer.ts";
+import { metricsProblems } from "./config-metrics.ts";
 import type { ConfigProblem } from "./config-problem.ts";
 import type { Reading, Setting } from "./config-reader.ts";
 import { reportProblems } from "./config-report.ts";
@@ -50,6 +51,7 @@ export function applyRules(reading: Reading, context: RuleContext): Verification
   rules.observe();
   rules.stopping();
   rules.issuer();
+  rules.metrics();
   rules.report();
   return rules.verification();
 }
@@ -123,6 +125,12 @@ class Rules {
 
   issuer(): void {
     for (const problem of issuerProblems((key) => this.#setting(key))) {
+      if (!this.#faulty.has(problem.key)) this.#context.problems.push(problem);
+    }
+  }
+
+  metrics(): void {
+    for (const problem of metricsProblems((key) => this.#setting(key))) {
       if (!this.#faulty.has(problem.key)) this.#context.problems.push(problem);
     }
   }

@@ -211,8 +211,11 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
   }
 
   #lastSuccessAt(): number | undefined {
-    const renewed = this.#parts.store.history().filter(({ origin, mark }) => {
-      return origin === "renewal" && mark !== "bad" && mark !== "staged";
+    const { store } = this.#parts;
+    const inForce = store.current?.number ?? 0;
+    // One that is newer than what is in force is not there yet, or has failed.
+    const renewed = store.history().filter(({ origin, mark, number }) => {
+      return origin === "renewal" && mark !== "bad" && number <= inForce;
     });
     return renewed.length === 0
       ? undefined

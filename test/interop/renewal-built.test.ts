@@ -107,6 +107,11 @@ suite("renewal of the built program", () => {
     assert.equal(renewal?.["lastError"], undefined);
     // and not at once again
     assert.equal(renewal?.["reason"], "spacing");
+    const madeAt = Number(renewal?.["lastSuccessAt"]) / 1000;
+    const { stdout } = await device.microedge("metrics");
+    assert.ok(stdout.includes(`\nmicroedge_renewal_last_success_timestamp_seconds ${madeAt}\n`));
+    assert.match(stdout, /^microedge_renewal_failures_in_a_row 0$/m);
+    assert.match(stdout, /^microedge_queue_attempts_succeeded_total 1$/m);
   });
 
   test("the authority is down: told, kept in the queue, and caught up when it is back", async () => {
@@ -124,6 +129,12 @@ suite("renewal of the built program", () => {
     assert.ok(Number(waiting[0]?.["attempts"]) >= 1);
     const plan = await device.json("cert", "renew", "--dry-run");
     assert.match(String(plan["lastError"]), /^ERR_ISSUER_UNREACHABLE/);
+    const { stdout: figures } = await device.microedge("metrics");
+    assert.match(figures, /^microedge_renewal_failures_in_a_row [1-9]/m);
+    assert.match(
+      figures,
+      /^microedge_queue_entries\{kind="re-key",state="(?:waiting|running)"\} 1$/m,
+    );
     await ca.start();
     // by the agent itself, or because it is asked; asked right after that, it renews once more
     const renewed = await device.json("cert", "renew", "--now");

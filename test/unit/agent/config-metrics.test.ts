@@ -59,4 +59,19 @@ suite("[metrics]", () => {
         },
       ));
   }
+
+  const ports = [
+    { rpc: "127.0.0.1:9464", listen: "127.0.0.1:9464", good: false, why: "the same address" },
+    { rpc: "0.0.0.0:9464", listen: "127.0.0.1:9464", good: false, why: "all addresses have it" },
+    { rpc: "127.0.0.1:0", listen: "127.0.0.1:0", good: true, why: "0 is two free ports" },
+    { rpc: "127.0.0.1:9463", listen: "127.0.0.1:9464", good: true, why: "another port" },
+    { rpc: "127.0.0.1:9464", listen: "unix:9464", good: true, why: "no port at all" },
+  ];
+  for (const { rpc, listen, good, why } of ports) {
+    test(`beside rpc.listen ${rpc}, ${listen}: ${why}`, () => {
+      const read = () => load(`listen = "${listen}"\n[rpc]\nlisten = "${rpc}"`);
+      if (good) assert.doesNotThrow(read);
+      else assert.throws(read, /metrics\.listen has the port of rpc\.listen, 9464/);
+    });
+  }
 });

@@ -21,6 +21,7 @@ import { type Certificate, parseCertificate } from "../identity/x509/certificate
 import type { IssuerReply } from "../transport/issuer-reply.ts";
 import { certificatesOfPkcs7 } from "./certs-only.ts";
 import { type AskedNames, askedNames, checkIssued, namesOf, repeated } from "./check-issued.ts";
+import { unmet, wantedAttributes } from "./csr-attributes.ts";
 import type { OnlineIssuerParts } from "./issuer-parts.ts";
 import { certificatesOf } from "./issuer-roots.ts";
 import { type AskedBy, replyFailure } from "./reply-failures.ts";
@@ -58,6 +59,12 @@ interface Credentials {
   readonly askedBy: AskedBy;
 }
 
+interface Request {
+  readonly csrPem: string;
+  /** That it is for. */
+  readonly key: OpenKey;
+}
+
 interface Asked {
   readonly key: OpenKey;
   readonly names: AskedNames | undefined;
@@ -86,7 +93,7 @@ export class EstIssuer implements Issuer {
     const credentials = await this.#credentials(bootstrap);
     const csrPem = request.csrPem ?? (await createCertificateRequest(key, names ?? NO_NAME));
     await this.#haveRoots(signal);
-    const reply = await this.#enrol("simpleenroll", csrPem, credentials, signal);
+    const reply = await this.#enrol("simpleenroll", { csrPem, key }, credentials, signal);
     const asked = names === undefined ? undefined : askedNames(names);
     const issued = await this.#check(reply, { key, names: asked, beforePem: undefined }, signal);
     return { ...issued, trustBundlePem: this.#parts.roots.pem };
@@ -138,19 +145,19 @@ export class EstIssuer implements Issuer {
     let refusal: unknown;
     if (!expired) {
       try {
-        reply = await this.#enrol("simplereenroll", csrPem, byCertificate, signal);
+        reply = await this.#enrol("simplereenroll", { csrPem, key }, byCertificate, signal);
       } catch (error) {
         if (!(error instanceof IssuerError) || error.reason !== "expired") throw error;
         refusal = error;
       }
     }
-    reply ??= await this.#enrolAnew(csrPem, refusal, signal);
+    reply ??= await this.#enrolAnew({ csrPem, key }, refusal, signal);
     const expected = { key, names: namesOf(before), beforePem: own.chainPem };
     return this.#check(reply, expected, signal);
   }
 
   /** TLS takes no expired certificate, and EST has nothing in its place: as on the first day. */
-  async #enrolAnew(csrPem: string, refusal: unknown, signal: AbortSignal): Promise<IssuerReply> {
+  async #enrolAnew(request: Request, refusal: unknown, signal: AbortSignal): Promise<IssuerReply> {
     const credentials = await this.#credentials(undefined);
     if (credentials.askedBy === "nothing") {
       throw new IssuerError("ERR_ISSUER_ENROL", {
@@ -162,7 +169,7 @@ export class EstIssuer implements Issuer {
         cause: refusal,
       });
     }
-    return this.#enrol("simpleenroll", csrPem, credentials, signal);
+    return this.#enrol("simpleenroll", request, credentials, signal);
   }
 
   async #credentials(bootstrap: OwnIdentityForIssuer | undefined): Promise<Credentials> {
@@ -178,7 +185,7 @@ export class EstIssuer implements Issuer {
 
   async #enrol(
     operation: "simpleenroll" | "simplereenroll",
-    csrPem: string,
+    { csrPem, key }: Request,
     { client, headers, askedBy }: Credentials,
     signal: AbortSignal,
   ): Promise<IssuerReply> {
@@ -203,8 +210,32 @@ export class EstIssuer implements Issuer {
         requestId,
       });
     }
-    if (status !== 200) throw replyFailure(reply, this.#where, askedBy);
-    return reply;
+    if (status === 200) return reply;
+    const failure = replyFailure(reply, this.#where, askedBy);
+    throw status === 401 ? failure : await this.#explained(failure, key, signal);
+  }
+
+  /** A refusal of the request itself, with what the server says that it wants; not asked as long as all is well. */
+  async #explained(failure: IssuerError, key: OpenKey, signal: AbortSignal): Promise<IssuerError> {
+    const { code, reason, requestId, message } = failure;
+    if (code !== "ERR_ISSUER_REFUSED" || reason !== "refused") return failure;
+    let reply: IssuerReply;
+    try {
+      const question = { url: this.#url("csrattrs"), trust: this.#pinned(), maxBytes: MAX_BYTES };
+      reply = await this.#parts.exchange.ask(question, signal);
+    } catch (error) {
+      // The refusal stands without a reason as well.
+      if (error instanceof IssuerError) return failure;
+      throw error;
+    }
+    // 204 and 404: it wants nothing in particular (section 4.5.2).
+    const wanted = reply.status === 200 ? wantedAttributes(reply.body) : undefined;
+    const missing = wanted && unmet(wanted, key.reference.algorithm);
+    if (missing === undefined) return failure;
+    return new IssuerError("ERR_ISSUER_REFUSED", {
+      ...{ reason: "unsupported", words: `${message}; ${missing.words}`, fix: missing.fix },
+      ...{ permanent: true, requestId, cause: failure },
+    });
   }
 
   /** First trust: the pinned root out of `/cacerts`, over a connection that is used for nothing else. */
@@ -234,14 +265,17 @@ export class EstIssuer implements Issuer {
     const { publicKey } = key;
     const before = beforePem === undefined ? undefined : parseCertificate(beforePem);
     const answered = this.#certificates(reply, true);
-    const ders = [
-      ...answered,
-      ...certificatesOf(ownChainPem()).slice(1),
-      // The answer need not hold more than the leaf (section 4.2.3): the rest comes from /cacerts.
-      ...(answered.length === 1 ? await this.#intermediates(signal) : []),
-    ];
+    const ders = [...answered, ...certificatesOf(beforePem ?? ownChainPem()).slice(1)];
     const { requestId } = reply;
     const expected = { publicKey, names, before, roots, where: this.#where, requestId };
+    try {
+      return { ...checkIssued(ders, expected), answersUs: true };
+    } catch (error) {
+      if (answered.length > 1 || !(error instanceof IssuerError)) throw error;
+    }
+    // The answer need not hold more than the leaf (section 4.2.3): the rest comes from /cacerts. Who asks for it
+    // only when it is needed has the answer the sooner on the disk.
+    ders.push(...(await this.#intermediates(signal)));
     return { ...checkIssued(ders, expected), answersUs: true };
   }
 

@@ -29,6 +29,9 @@ const NAMES = {
 };
 const PASSWORD: EstPassword = { username: "factory", password: "s3cret" };
 const DAY_MS = 86_400_000;
+/** RFC 7030 section 4.5.2: a challenge password, a key on P-384, a MAC address, ECDSA with SHA-384. */
+const RFC_EXAMPLE =
+  "MEEGCSqGSIb3DQEJBzASBgcqhkjOPQIBMQcGBSuBBAAiMBYGCSqGSIb3DQEJDjEJBgcrBgEBAQEWBggqhkjOPQQDAw==";
 
 suite("EST", () => {
   let server: EstServer;
@@ -145,6 +148,66 @@ suite("EST", () => {
     const issued = await est.enroll({ key: newKey(), names: NAMES }, signal);
     assert.equal(certificatesOf(issued.chainPem).length, 2);
   });
+
+  test("an answer with the leaf alone, at renewal: the intermediate is in hand, and nothing more is asked", async () => {
+    const { est, own } = await enrolled();
+    server.leafOnly = true;
+    const renewed = await est.renew(own, signal);
+    assert.equal(certificatesOf(renewed.chainPem).length, 2);
+    assert.deepEqual(server.asked, ["POST /.well-known/est/simplereenroll"]);
+  });
+
+  const ATTRIBUTES: readonly {
+    readonly why: string;
+    readonly status: number;
+    readonly body: string;
+    readonly algorithm: KeyAlgorithm;
+    readonly reason: string;
+    readonly says: RegExp;
+  }[] = [
+    {
+      why: "another kind of key",
+      ...{ status: 200, body: RFC_EXAMPLE, algorithm: "ecdsa-p256", reason: "unsupported" },
+      says: /HTTP 400.*it wants a key of the kind ecdsa-p384, not ecdsa-p256/,
+    },
+    {
+      why: "a challenge password",
+      ...{ status: 200, body: RFC_EXAMPLE, algorithm: "ecdsa-p384", reason: "unsupported" },
+      says: /challenge password/,
+    },
+    {
+      why: "nothing (204)",
+      ...{ status: 204, body: "", algorithm: "ecdsa-p256", reason: "refused" },
+      says: /HTTP 400/,
+    },
+    {
+      why: "nobody knows, it has no such list (404)",
+      ...{ status: 404, body: "", algorithm: "ecdsa-p256", reason: "refused" },
+      says: /HTTP 400/,
+    },
+    {
+      why: "nonsense",
+      ...{ status: 200, body: "<html>", algorithm: "ecdsa-p256", reason: "refused" },
+      says: /HTTP 400/,
+    },
+  ];
+  for (const { why, status, body, algorithm, reason, says } of ATTRIBUTES) {
+    test(`a request that is refused, and what the server wants: ${why}`, async () => {
+      const { est } = await issuer();
+      server.instead = ({ url = "" }, response) => {
+        if (url.endsWith("/cacerts")) return false;
+        const asked = url.endsWith("/csrattrs");
+        response.writeHead(asked ? status : 400, { "Content-Type": "application/csrattrs" });
+        response.end(asked ? body : "");
+        return true;
+      };
+      const failure = await failureOf(est.enroll({ key: newKey(algorithm), names: NAMES }, signal));
+      assert.deepEqual([failure.code, failure.reason], ["ERR_ISSUER_REFUSED", reason]);
+      assert.ok(failure.permanent);
+      assert.match(failure.message, says);
+      assert.equal(server.asked.at(-1), "GET /.well-known/est/csrattrs");
+    });
+  }
 
   test("renewal with the same key, then with a new one", async () => {
     const { est, own } = await enrolled();

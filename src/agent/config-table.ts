@@ -210,7 +210,7 @@ export const SECTIONS = {
     proxy: row(
       proxyUrl(),
       undefined,
-      "HTTP proxy that outbound connections go through (CONNECT). This machine (localhost, 127.0.0.0/8, ::1, the host of rpc.listen) is reached without it.",
+      "HTTP proxy that all outgoing connections go through (CONNECT): calls, the authority, lists, OCSP, trust updates, probes. This machine (localhost, 127.0.0.0/8, ::1, the host of rpc.listen) is reached without it.",
     ),
     max_reply_bytes: row(
       integer(1_024, 67_108_864, "bytes"),

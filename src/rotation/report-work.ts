@@ -59,7 +59,8 @@ const LONG_PAUSE_MS = 20 * 60_000;
  */
 export async function openReportWork(options: ReportWorkOptions): Promise<ReportWork> {
   const work = new ReportWork(options, await openReportBook(options.store, options.queue));
-  await work.look();
+  // Not waited for: an agent serves, also where the disk takes its time.
+  void work.look();
   return work;
 }
 

@@ -38,6 +38,7 @@ async function live(disk: PowerDisk, fleet: FakeFleet, seed: number, act: Act): 
     renewal: () => undefined,
     time: { view, dueMs: () => clock.now() },
   });
+  await reports.look();
   await act(store, reports);
   await reports.look();
   const steps = { advance: () => Promise.reject(new Error("there is one step")) };

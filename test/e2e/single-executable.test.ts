@@ -73,6 +73,8 @@ for (const { name, program, arenas } of [
         "--single-threaded",
         "--optimize-for-size",
         "--max-old-space-size=24",
+        "--no-maglev",
+        "--no-sparkplug",
       ]);
       assert.ok(seen.heapMiB < 32, `${seen.heapMiB} MiB`);
       assert.equal(seen.node, "v24.21.0");

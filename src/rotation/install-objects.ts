@@ -21,13 +21,9 @@ export function keyName(generation: number): string {
   return `install-key.${generation}`;
 }
 
-/** The intent that a note or a key of the store was kept for; `undefined`: none. */
-export function keptFor(
-  name: string,
-): { readonly kind: PushedKind; readonly generation: number } | undefined {
-  const [, kind, generation] = NOTE.exec(name) ?? KEY.exec(name) ?? [];
-  if (kind !== "install" && kind !== "trust") return undefined;
-  return { kind, generation: Number(generation) };
+/** Whether a key of the store came with an identity that was pushed. */
+export function isPushedKey(name: string): boolean {
+  return KEY.test(name);
 }
 
 /**
@@ -43,12 +39,14 @@ export async function dropLeft(
 ): Promise<void> {
   const open = queue.list().filter(({ state }) => state !== "done" && state !== "superseded");
   const wanted = new Set(open.map(({ id }) => id));
-  const isLeft = (name: string): boolean => {
-    const kept = keptFor(name);
-    return kept?.kind === kind && !wanted.has(`${kind}-${kept.generation}`);
+  const isLeft = (name: string, form: RegExp): boolean => {
+    const [, of, generation] = form.exec(name) ?? [];
+    return of === kind && !wanted.has(`${kind}-${generation}`);
   };
-  for (const name of store.pendingKeys().keys()) if (isLeft(name)) await store.dropKey(name);
+  for (const name of store.pendingKeys().keys()) {
+    if (isLeft(name, KEY)) await store.dropKey(name);
+  }
   for (const name of new Set(store.noteNames().map(longNoteOf))) {
-    if (isLeft(name)) await dropLongNote(store, name);
+    if (isLeft(name, NOTE)) await dropLongNote(store, name);
   }
 }

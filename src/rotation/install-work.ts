@@ -37,7 +37,7 @@ import {
   parseInstallNote,
   parsePosition,
 } from "./install-note.ts";
-import { dropLeft, keptFor, keyName, noteName } from "./install-objects.ts";
+import { dropLeft, isPushedKey, keyName, noteName } from "./install-objects.ts";
 import { dropLongNote, readLongNote, writeLongNote } from "./long-note.ts";
 import type { Rotator } from "./rotator.ts";
 import { hasSameAuthorities } from "./trust-overlap.ts";
@@ -315,7 +315,7 @@ export class InstallWork {
     const { store } = this.#ports;
     const wanted = new Set(certificatesOf(chainPem).map((each) => spkiSha256(each.publicKey)));
     const pending = [...store.pendingKeys()].find(([name, key]) => {
-      return wanted.has(key.spkiSha256) && keptFor(name) === undefined;
+      return wanted.has(key.spkiSha256) && !isPushedKey(name);
     });
     const key =
       pending?.[1] ??

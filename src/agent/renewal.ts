@@ -93,7 +93,7 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
   get handlers(): IntentHandlers {
     const work = this.#work;
     if (work === undefined) return {};
-    const handle = Object.assign(work.handle.bind(work), { holds: () => work.hold() });
+    const handle = Object.assign(work.handle.bind(work), { holds: work.hold.bind(work) });
     return { renew: handle, "re-key": handle };
   }
 

@@ -128,7 +128,7 @@ export class RenewalWatch implements Part {
       intent: open,
       asked: open !== undefined && this.#asked.has(open.id),
       nowMs: time.dueMs(),
-      heldMs: open?.state === "waiting" ? (work.hold()?.forMs ?? 0) : 0,
+      heldMs: open?.state === "waiting" ? (work.hold(open)?.forMs ?? 0) : 0,
       issuer: issuer.kind,
       longestOutageMs: outages.longestMs,
       lastAttempt: work.lastAttempt,

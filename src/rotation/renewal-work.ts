@@ -78,7 +78,9 @@ export class RenewalWork {
   }
 
   /** Why it is not attempted though it is due, for the queue's worker: the authority has refused it. */
-  hold(): Hold | undefined {
+  hold({ attempts }: Intent): Hold | undefined {
+    // New, or somebody has asked for it, perhaps while no agent ran.
+    if (attempts === 0) return undefined;
     const forMs = this.pause.leftMs(this.#subject());
     return forMs > 0 ? { by: "refused", forMs } : undefined;
   }

@@ -197,7 +197,7 @@ export class SimDevice {
       ...{ clock, store, queue, source, rotator, time, jumps, watch },
     });
     await watch.start(new AbortController().signal);
-    const renew = Object.assign(work.handle.bind(work), { holds: () => work.hold() });
+    const renew = Object.assign(work.handle.bind(work), { holds: work.hold.bind(work) });
     const handlers = {
       ...{ renew, "re-key": renew },
       trust: Object.assign(trust.handle.bind(trust), { holds: trust.holds.bind(trust) }),

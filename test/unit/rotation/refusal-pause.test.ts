@@ -125,7 +125,7 @@ async function live(rig: RenewalRig, agent: RenewalProcess, forMs: number): Prom
   for (let passed = 0; passed < forMs; passed += 60_000) {
     await clock.advance(60_000);
     const [intent] = agent.queue.due(clock.now());
-    if (intent !== undefined && agent.work.hold() === undefined) await agent.attempt(intent);
+    if (intent !== undefined && agent.work.hold(intent) === undefined) await agent.attempt(intent);
   }
 }
 
@@ -174,7 +174,26 @@ test("a life that goes on is not slept through: no pause after a refusal is long
   for (let round = 0; round < 6; round++) {
     assert.ok((await agent.attempt(agent.queue.list()[0])) instanceof RenewalFailed);
   }
-  const held = agent.work.hold();
+  const [open] = agent.queue.list();
+  assert.ok(open !== undefined);
+  const held = agent.work.hold(open);
   assert.equal(held?.by, "refused");
   assert.ok((held?.forMs ?? 0) <= HOUR_MS, `${held?.forMs}`);
+});
+
+test("an entry that somebody retried, perhaps while no agent ran, is not held up", async () => {
+  const rig = await RenewalRig.make();
+  const agent = await rig.process();
+  await rig.rotation.clock.advance(22 * DAY_MS);
+  rig.issuer.faults.push(refusal(), refusal(), refusal());
+  for (let round = 0; round < 3; round++) await agent.attempt(agent.queue.list()[0]);
+  const [open] = agent.queue.list();
+  assert.ok(open !== undefined && agent.work.hold(open) !== undefined);
+  await agent.watch[Symbol.asyncDispose]();
+  await agent.queue.retry(open.id);
+  await agent.queue[Symbol.asyncDispose]();
+  const next = await rig.process();
+  const [found] = next.queue.due(rig.rotation.clock.now());
+  assert.ok(found !== undefined);
+  assert.equal(next.work.hold(found), undefined);
 });

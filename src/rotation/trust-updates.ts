@@ -6,7 +6,7 @@
  * it has been renewed under the new ones. The note is written after the bundle is in force; a power cut
  * between the two takes the same update once more, which changes nothing.
  */
-import { AgentError, errorText } from "../base/errors.ts";
+import { AgentError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
 import type { FleetKey } from "../identity/time/time-statement.ts";
@@ -44,8 +44,6 @@ export interface TrustUpdateOutcome {
 export class TrustUpdates {
   readonly #ports: TrustUpdatesPorts;
   #turn: Promise<unknown> = Promise.resolve();
-  /** A file that stays bad is told once. */
-  #told: string | undefined;
 
   constructor(ports: TrustUpdatesPorts) {
     this.#ports = ports;
@@ -61,20 +59,6 @@ export class TrustUpdates {
     const turn = this.#turn.then(() => this.#take(text));
     this.#turn = turn.catch(() => undefined);
     return turn;
-  }
-
-  /** As {@link take}, for what was found rather than given: a refusal is told once, and nothing thrown. */
-  async offer(text: string, source: string): Promise<TrustUpdateOutcome | undefined> {
-    try {
-      const outcome = await this.take(text);
-      this.#told = undefined;
-      return outcome;
-    } catch (error) {
-      const reason = errorText(error);
-      if (this.#told !== reason) this.#ports.log.emit("trust.update.refused", { source, reason });
-      this.#told = reason;
-      return undefined;
-    }
   }
 
   /** Of the last update that was taken; 0 for none. */

@@ -289,13 +289,3 @@ test("power lost between the bundle and its note: the same update again changes 
   assert.equal(outcome.outcome, "taken");
   assert.equal(rig.store.current?.number, number);
 });
-
-test("what was found and not given is refused once, and nothing changes", async () => {
-  const { rig, updates, process } = await device();
-  const line = new TrustSigner(3).sign({ sequence: 1, bundle: b });
-  const { number } = rig.store.current ?? {};
-  assert.equal(await updates.offer(line, "/media/usb/trust"), undefined);
-  assert.equal(await updates.offer(line, "/media/usb/trust"), undefined);
-  assert.equal(process.log.of("trust.update.refused").length, 1);
-  assert.equal(rig.store.current?.number, number);
-});

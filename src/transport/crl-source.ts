@@ -10,6 +10,7 @@ import type { Logger } from "../base/log.ts";
 import type { BlobCache } from "../host/blob-cache.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Files } from "../host/files.ts";
+import type { Random } from "../host/random.ts";
 import type { CrlInForce, CrlShelf } from "../identity/revocation/crl-shelf.ts";
 import { readCrlText } from "../identity/revocation/crl-text.ts";
 import { freshnessOf } from "../identity/revocation/freshness.ts";
@@ -22,11 +23,12 @@ import type { FetchFailure, FetchMark, HttpFetch } from "./http-fetch.ts";
 export interface CrlSourceParts {
   readonly pool: IssuerPool;
   readonly shelf: CrlShelf;
-  readonly http: HttpFetch;
+  readonly http: Pick<HttpFetch, "fetch">;
   readonly files: Files;
   /** `undefined`: nothing survives a restart. */
   readonly cache: BlobCache | undefined;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Logger;
   time(): TimeView;
   /** Bytes. */
@@ -37,7 +39,10 @@ export interface CrlSourceParts {
 }
 
 const MIN_REFRESH_MS = 1_000;
-/** A list is asked for so long before it ends, so that a pause that is under way then does no harm. */
+/**
+ * A list is asked for so long before it ends, so that a pause that is under way then does no harm, and up to
+ * half as long again, so that not all who have the list ask in the same second.
+ */
 const AHEAD_MS = 30 * 60_000;
 /** However long a server asks us to stay away. */
 const MAX_REST_MS = 30 * 60_000;
@@ -242,11 +247,13 @@ export class CrlSource {
 
   /** A list that ends before the next look is asked for some time before, and again when it ends. */
   #untilStale(refreshMs: number): number {
-    const nowMs = this.#parts.time().nowMs;
+    const { time, random } = this.#parts;
+    const nowMs = time().nowMs;
+    const aheadMs = Math.round(AHEAD_MS * (1 + random.draw() / 2));
     const left = this.inForce
       .map(({ nextUpdate }) => nextUpdate - nowMs)
       .filter((ms) => ms > 0)
-      .map((ms) => (ms > 2 * AHEAD_MS ? ms - AHEAD_MS : ms));
+      .map((ms) => (ms > 2 * AHEAD_MS ? ms - aheadMs : ms));
     return Math.max(MIN_REFRESH_MS, Math.min(refreshMs, ...left));
   }
 

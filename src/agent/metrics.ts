@@ -60,7 +60,7 @@ export class MetricsPort implements AsyncDisposable {
   async #open(): Promise<void> {
     const place = this.#place;
     const { signal } = this.#stopping;
-    if (place === undefined || signal.aborted) return;
+    if (place === undefined) return;
     const { clock, log, status } = this.#parts;
     const [{ MetricsServer }, { formatMetrics }] = await Promise.all([
       import("../sidecar/metrics-server.ts"),

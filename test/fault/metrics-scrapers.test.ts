@@ -138,6 +138,19 @@ suite("too much", () => {
   });
 });
 
+suite("the end", () => {
+  // Without it the end would wait until the silent one's time is over.
+  test("does not wait for one that says nothing", { timeout: 3_000 }, async () => {
+    const server = await rig();
+    const silent = await open(server.port);
+    silent.write("GET /metrics HTTP/1.1\r\n");
+    const closed = closeOf(silent);
+    await answer(server.port, GET);
+    await server[Symbol.asyncDispose]();
+    await closed;
+  });
+});
+
 suite("a whole agent with scrapers that hang", () => {
   test("holds 8 at most, is rid of them in seconds, and serves its peers meanwhile", async () => {
     await using ground = await makeGround(

@@ -33,7 +33,7 @@ suite("the built agent killed at every call that touches its store while it take
     const { cert, key, ca } = credentials;
     const result = await killMatrix(
       {
-        command: [process.execPath, PROGRAM, first.configPath, cert, key, ca],
+        command: [process.execPath, PROGRAM, "now", first.configPath, cert, key, ca],
         dir,
         restore: async () => {
           await rm(dir, { recursive: true, force: true });

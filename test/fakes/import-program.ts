@@ -2,9 +2,10 @@
  * Runs the built agent until it has taken a certificate over its control socket, for tests that kill it
  * on the way:
  *
- *   import-program.ts CONFIG CERTIFICATE KEY TRUST_BUNDLE
+ *   import-program.ts now|later CONFIG CERTIFICATE KEY TRUST_BUNDLE
  *
- * Prints "acknowledged" when the agent has said that the certificate is durable and in force.
+ * Prints "acknowledged" when the agent has said that the certificate is durable and in force; with `later`
+ * when it has said that it is durable, and goes on until it is in force.
  */
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -12,13 +13,18 @@ import { AdminClient } from "#src/sidecar/admin-client.ts";
 import { BUNDLE } from "./agent-process.ts";
 import { Child } from "./child.ts";
 
-const [, , config = "", ...files] = process.argv;
+const [, , when = "", config = "", ...files] = process.argv;
 const [certificatesPem = "", keyPem, trustPem] = files.map((file) => readFileSync(file, "utf8"));
 
 const agent = new Child([BUNDLE, "run", "--config", config], { cwd: dirname(config) });
-await agent.waitFor("agent.ready", (line) => (line.includes('"agent.ready"') ? line : undefined));
-const { certificates } = new AdminClient(join(dirname(config), "control.sock"), config);
-await certificates.install({ certificatesPem, keyPem, trustPem, dryRun: false, force: false });
+const said = (event: string): Promise<string> =>
+  agent.waitFor(event, (line) => (line.includes(`"${event}"`) ? line : undefined));
+await said("agent.ready");
+const { certificates, pushes } = new AdminClient(join(dirname(config), "control.sock"), config);
+const request = { certificatesPem, keyPem, trustPem, force: false };
+if (when === "later") await pushes.installLater(request);
+else await certificates.install({ ...request, dryRun: false });
 process.stdout.write("acknowledged\n");
+if (when === "later") await said("queue.intent.done");
 agent.signal("SIGKILL");
 await agent.ended;

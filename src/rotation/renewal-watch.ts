@@ -169,7 +169,12 @@ export class RenewalWatch implements Part {
 
   /** The configuration was read again: another share of the lifetime, or somebody has corrected something. */
   settingsChanged(): void {
-    this.#options.work.pause.lift();
+    const { work } = this.#options;
+    const open = this.#open();
+    const wasHeld = open?.state === "waiting" && work.hold(open) !== undefined;
+    work.pause.lift();
+    // Not an outage: those are waited for as ever, whoever reads whatever.
+    if (wasHeld) void this.#nudgeQuietly();
     void this.#deadline.look();
   }
 

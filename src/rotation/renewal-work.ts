@@ -137,7 +137,7 @@ export class RenewalWork {
   }
 
   async #pauseAfter({ needsOperator: permanent, reason }: RenewalFault): Promise<void> {
-    if (!permanent) return;
+    if (!permanent) return this.pause.lift();
     const leftMs = this.#inForce().leaf.summary.notAfter - this.#ports.time.dueMs();
     const mostMs = leftMs > 0 ? Math.max(MAX_RETRY_MS, leftMs / 4) : Number.POSITIVE_INFINITY;
     await this.pause.refused(this.#subject(), reason, mostMs);

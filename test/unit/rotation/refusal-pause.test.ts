@@ -4,7 +4,7 @@ import { AgentError } from "#src/base/errors.ts";
 import { IssuerError } from "#src/identity/issuer.ts";
 import { MAX_REFUSAL_MS, REFUSAL_NOTE, RefusalPause } from "#src/rotation/refusal-pause.ts";
 import { RenewalFailed } from "#src/rotation/renewal-work.ts";
-import { FakeClock } from "../../fakes/fake-clock.ts";
+import { FakeClock, settle } from "../../fakes/fake-clock.ts";
 import { unreachable } from "../../fakes/fake-issuer.ts";
 import { FakeRandom } from "../../fakes/fake-random.ts";
 import { MemoryStore } from "../../fakes/memory-store.ts";
@@ -196,4 +196,30 @@ test("an entry that somebody retried, perhaps while no agent ran, is not held up
   const [found] = next.queue.due(rig.rotation.clock.now());
   assert.ok(found !== undefined);
   assert.equal(next.work.hold(found), undefined);
+});
+
+test("a configuration that is read again asks at once after a refusal, and not in an outage", async () => {
+  const rig = await RenewalRig.make();
+  const agent = await rig.process();
+  await rig.rotation.clock.advance(22 * DAY_MS);
+  rig.issuer.faults.push(refusal(), refusal(), unreachable());
+  for (let round = 0; round < 2; round++) await agent.attempt(agent.queue.list()[0]);
+  agent.watch.settingsChanged();
+  await settle();
+  assert.equal(agent.queue.list()[0]?.attempts, 0);
+  await agent.attempt(agent.queue.list()[0]);
+  agent.watch.settingsChanged();
+  await settle();
+  assert.equal(agent.queue.list()[0]?.attempts, 1);
+});
+
+test("an outage after refusals is an outage: nothing but the queue's pauses is waited for", async () => {
+  const rig = await RenewalRig.make();
+  const agent = await rig.process();
+  await rig.rotation.clock.advance(22 * DAY_MS);
+  rig.issuer.faults.push(refusal(), refusal(), refusal(), unreachable());
+  for (let round = 0; round < 4; round++) await agent.attempt(agent.queue.list()[0]);
+  const [open] = agent.queue.list();
+  assert.ok(open !== undefined);
+  assert.equal(agent.work.hold(open), undefined);
 });

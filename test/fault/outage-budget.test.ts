@@ -115,4 +115,12 @@ suite("a day without a network", () => {
     const lists = device.network.attempts.filter(({ host }) => host === "lists-a.example").length;
     assert.ok(lists >= 9, `nor do they keep lists from being asked for: ${lists} times`);
   });
+
+  test("is known for an outage, though the authority was never asked", async () => {
+    await using device = await cutOffAgent(EVERYTHING);
+    await device.pass(3 * HOUR_MS);
+    assert.equal(hostsOf(device).includes("ca.example"), false);
+    const { longestOutageMs = 0 } = device.agent.status().renewal ?? {};
+    assert.ok(longestOutageMs > 2.5 * HOUR_MS, `${longestOutageMs} ms`);
+  });
 });

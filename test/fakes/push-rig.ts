@@ -179,6 +179,8 @@ export class PushRig {
           }
         }
         await Promise.race([rotator.settled(), settle().then(settle)]);
+        // What a crash has left without an intent the start must have removed.
+        if (queue.list().length === 0) return;
         await installs.sweep();
         await trust.sweep();
       },

@@ -43,9 +43,9 @@ const levels = Array.from({ length: most / 20 + 1 }, (_, index) =>
 );
 const svg = [
   `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="12">`,
-  "<title>Attempts a minute of 1000 devices whose authority was away for a day</title>",
+  "<title>Requests a minute of 1000 devices whose authority was away for a day</title>",
   `<rect width="${WIDTH}" height="${HEIGHT}" fill="white"/>`,
-  text([LEFT, 18], `${DEVICES} devices whose authority was away for a day: attempts a minute`),
+  text([LEFT, 18], `${DEVICES} devices whose authority was away for a day: requests a minute`),
   ...bars,
   line(averagePerMinute, `average of the recovery, ${averagePerMinute.toFixed(0)}`, "#2f855a"),
   line(3 * averagePerMinute, "three times the average", "#c53030"),
@@ -57,6 +57,6 @@ const svg = [
 ].join("\n");
 await writeFile(join(import.meta.dirname, "../docs/fleet-return.svg"), svg);
 process.stdout.write(
-  `all ${report.waiting} back after ${recoveryMinutes} minutes; peak ${peakPerMinute} a minute over ${BIN_MINUTES} minutes, ` +
+  `all ${report.waiting} back after ${recoveryMinutes} minutes, with ${report.certificates} certificates; peak ${peakPerMinute} a minute over ${BIN_MINUTES} minutes, ` +
     `${Math.max(...perMinute.slice(returnMinute))} in one; average ${averagePerMinute.toFixed(1)}\n`,
 );

@@ -3,8 +3,7 @@
  * in a heap, so that the next one is found at once.
  */
 import type { Clock, Timer } from "#src/host/clock.ts";
-
-const TURNS = 24;
+import { settle } from "./fake-clock.ts";
 
 interface Pending {
   readonly dueAt: number;
@@ -45,15 +44,22 @@ export class HeapClock implements Clock {
     setImmediate(run);
   }
 
-  sleep(delayMs: number): Promise<void> {
-    return new Promise((resolve) => this.setTimer(delayMs, resolve));
+  sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted === true) return reject(signal.reason);
+      const timer = this.setTimer(delayMs, resolve);
+      const onAbort = (): void => {
+        timer.cancel();
+        reject(signal?.reason);
+      };
+      signal?.addEventListener("abort", onAbort, { once: true });
+    });
   }
 
   /** Runs timer after timer until `isOver`, or until none waits. */
   async run(isOver: () => boolean): Promise<void> {
     for (;;) {
-      // Nothing here waits for the machine, so what is ready is done in so many turns.
-      for (let turn = 0; turn < TURNS; turn++) await undefined;
+      await settle();
       if (isOver()) return;
       const next = this.#pop();
       if (next === undefined) return;

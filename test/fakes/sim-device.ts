@@ -6,6 +6,7 @@
  */
 import { TrustIntake } from "#src/agent/trust-intake.ts";
 import type { Clock } from "#src/host/clock.ts";
+import type { Random } from "#src/host/random.ts";
 import type { KeyReference } from "#src/identity/keys/key-provider.ts";
 import type { CertificateStore } from "#src/identity/store/certificate-store.ts";
 import { openCertificateStore } from "#src/identity/store/open-store.ts";
@@ -44,6 +45,12 @@ export interface DeviceOptions {
   readonly fetchUpdates: () => Promise<string>;
   readonly online: () => boolean;
   readonly seed: number;
+  /** Default: one that can lose its power. */
+  readonly disk?: PowerDisk;
+  /** Bytes of the queue's log; default that of the product. */
+  readonly queueBytes?: number;
+  /** Default one that repeats by the seed. */
+  readonly random?: Random;
   /** Nobody works the queue off: what the checks must notice. */
   readonly idle?: boolean;
   /** Keys lie in memory only while their certificate is asked for: the careless device. */
@@ -65,7 +72,7 @@ interface Run {
 export class SimDevice {
   readonly #options: DeviceOptions;
   readonly #keys = new MemoryKeys();
-  #disk = new PowerDisk();
+  #disk: PowerDisk;
   #run: Run | undefined;
   #boots = 0;
   #bytesBefore = 0;
@@ -74,6 +81,7 @@ export class SimDevice {
 
   constructor(options: DeviceOptions) {
     this.#options = options;
+    this.#disk = options.disk ?? new PowerDisk();
   }
 
   get isOn(): boolean {
@@ -115,12 +123,12 @@ export class SimDevice {
 
   /** @param lostClock The clock begins at 1970, as without a battery. */
   async boot(lostClock: boolean): Promise<void> {
-    const { truth, authority, signer, seed, fetchUpdates } = this.#options;
+    const { truth, authority, signer, seed, fetchUpdates, queueBytes } = this.#options;
     this.#boots += 1;
     const clock = new RunClock(truth);
     if (lostClock) clock.offsetMs = -truth.now();
     const disk = this.#disk;
-    const random = new FakeRandom(seed * 7919 + this.#boots);
+    const random = this.#options.random ?? new FakeRandom(seed * 7919 + this.#boots);
     const { log } = this;
     const shared = { disk, clock, random, log };
     const kept = await openCertificateStore({ dir: STORE_DIR, lock: FREE_LOCK, ...shared });
@@ -156,6 +164,7 @@ export class SimDevice {
     }
     const queue = await openIntentQueue({
       ...{ path: `${STORE_DIR}/queue/intents`, epoch: store.epoch, device: "roof-7", ...shared },
+      ...(queueBytes === undefined ? {} : { logBytes: queueBytes }),
     });
     const budget = new AttemptBudget({
       ...{ clock, random, device: `${seed}`, saved: queue.savedAttempts },

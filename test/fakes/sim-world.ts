@@ -74,12 +74,12 @@ export class SimAuthority {
   /** Index of the root that signs now. */
   root = 0;
   weather: Weather = "up";
-  /** Attempts by day. */
+  /** Requests by day, those that do not reach it included. */
   readonly attempts = new Map<number, number>();
   /** SHA-256 of keys by intent. */
   readonly keys = new Map<string, Set<string>>();
   certificates = 0;
-  /** Told before each attempt is answered. */
+  /** Told before each request is answered. */
   onAttempt: () => void = () => undefined;
 
   constructor(truth: Clock, lifetimeMs: number, roots: number) {
@@ -109,11 +109,14 @@ export class SimAuthority {
     intentOf: (spkiSha256: string) => string | undefined,
     rootsOf: () => Promise<IssuerRoots>,
   ): Issuer {
-    const gate = async (own: OwnIdentityForIssuer, key: OpenKey): Promise<Issued> => {
-      if (!alive()) return never();
+    const count = (): void => {
       const day = Math.floor(this.#truth.monotonicMs() / DAY_MS);
       this.attempts.set(day, (this.attempts.get(day) ?? 0) + 1);
       this.onAttempt();
+    };
+    const gate = async (own: OwnIdentityForIssuer, key: OpenKey): Promise<Issued> => {
+      if (!alive()) return never();
+      count();
       const { weather } = this;
       if (weather === "hang") return never();
       if (weather === "busy") throw fault("ERR_ISSUER_BUSY", "busy", { retryAfterMs: 120_000 });
@@ -141,7 +144,8 @@ export class SimAuthority {
       enroll: () => never(),
       renew: (own) => gate(own, own.key),
       rekey: async (own, next) => {
-        if (this.weather === "up" && this.#hasEnded(own)) {
+        if (alive() && this.weather === "up" && this.#hasEnded(own)) {
+          count();
           throw fault("ERR_ISSUER_REFUSED", "expired");
         }
         return gate(own, next);
@@ -157,11 +161,13 @@ export class SimAuthority {
     return parseCertificate(chainPem).summary.notAfter <= this.#truth.now();
   }
 
-  /** For one old certificate and one new key there is one certificate, however often it is asked. */
+  /** For one old certificate and one new key there is one certificate, however often it is asked while that lives. */
   #sign(own: OwnIdentityForIssuer, key: OpenKey): string {
     const old = parseCertificate(own.chainPem);
     const name = `${old.summary.fingerprint} ${key.reference.spkiSha256}`;
-    const pem = this.#made.get(name) ?? this.#make(old.commonNames[0] ?? "", key);
+    const made = this.#made.get(name);
+    const lives = made !== undefined && parseCertificate(made).summary.notAfter > this.#truth.now();
+    const pem = lives ? made : this.#make(old.commonNames[0] ?? "", key);
     this.#made.set(name, pem);
     return pem;
   }

@@ -103,9 +103,9 @@ suite("trust updates by the queue", () => {
 
   test("what the own certificate has against it passes: it is renewed", async () => {
     const { rig, own, chain } = await device();
-    rig.judge = () => [{ code: "expired", words: "it has ended", fix: "" }];
+    rig.judge = () => [{ code: "revoked", words: "it was revoked", fix: "" }];
     await own.trust.accept(chain.join("\n"));
-    assert.match(String(await own.attempt("trust")), /ended/);
+    assert.match(String(await own.attempt("trust")), /was revoked/);
     assert.equal(own.queue.find("trust-2")?.state, "waiting");
     assert.equal(own.log.of("trust.update.waits").length, 1);
     rig.judge = () => [];

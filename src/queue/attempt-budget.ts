@@ -18,7 +18,7 @@ import type { Random } from "../host/random.ts";
 import type { Hold } from "./handlers.ts";
 import { leftMs, MAX_WAIT_MS, type SavedAttempts, type SavedLane } from "./saved-attempts.ts";
 
-/** `renewal`: what the identity hangs on (renew, re-key, install). */
+/** `renewal`: what the identity hangs on and somebody is called for (renew, re-key). */
 export type Work = "renewal" | "other";
 
 export interface AttemptBudgetOptions {

@@ -128,8 +128,9 @@ export class ReportBook {
     await this.#store.writeNote(REPORT_NOTE, formatReports({ last, lost, told, waiting }));
     this.#told = told;
     this.#last = last;
-    this.#lost = lost;
-    this.#isStale = false;
+    // Some may have been lost while the disk was busy: those the note does not have.
+    this.#lost += given;
+    this.#isStale = this.#lost !== lost;
     this.forgot = undefined;
     for (const { report } of kept.slice(0, given)) this.#entries.delete(report);
     for (const report of fresh) this.#entries.set(report.report, { report, isOver: false });

@@ -4,6 +4,7 @@
  */
 import { AgentError, errorText } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { Turns } from "../base/turns.ts";
 import type { ServiceNotifier } from "../host/systemd.ts";
 import type { ReloadOutcome } from "../identity/file-source.ts";
 import type { ReloadView } from "../sidecar/admin-operations.ts";
@@ -29,7 +30,7 @@ export class Reloader {
   #loaded: LoadedConfig;
   #refused: string | undefined;
   #needRestart: readonly string[] = [];
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(loaded: LoadedConfig, parts: ReloaderParts) {
     this.#loaded = loaded;
@@ -56,10 +57,7 @@ export class Reloader {
    *   `ERR_TLS_MATERIAL`: the configuration took effect, the old TLS files stay in force.
    */
   reload(): Promise<ReloadView> {
-    const turn = this.#queue.then(() => this.#turn());
-    // who asked gets the error; the next in the queue does not
-    this.#queue = turn.catch(() => undefined);
-    return turn;
+    return this.#turns.take(() => this.#turn());
   }
 
   async #turn(): Promise<ReloadView> {

@@ -3,9 +3,10 @@
  * before is told at once. Changes of our own (a fall-back, the end of an overlap) take their turn.
  */
 import { AgentError } from "../base/errors.ts";
+import { Turns } from "../base/turns.ts";
 
 export class InstallQueue {
-  #tail: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
   /** Running and waiting. */
   #open = 0;
   /** Ends the wait of the one that waits to install. */
@@ -20,13 +21,14 @@ export class InstallQueue {
   /** Runs `task` when everything before it is done. */
   run<T>(task: () => Promise<T>): Promise<T> {
     this.#open += 1;
-    const turn = this.#tail.then(task).finally(() => {
-      this.#open -= 1;
-      this.#after();
+    return this.#turns.take(async () => {
+      try {
+        return await task();
+      } finally {
+        this.#open -= 1;
+        this.#after();
+      }
     });
-    // Its failure is its caller's; the next one runs all the same.
-    this.#tail = turn.catch(() => undefined);
-    return turn;
   }
 
   /** As {@link run}; rejects with `ERR_CERT_SUPERSEDED` when a newer one comes before its turn. */
@@ -58,10 +60,7 @@ export class InstallQueue {
   }
 
   /** Resolves when nothing runs or waits. */
-  async idle(): Promise<void> {
-    for (let seen: unknown; seen !== this.#tail; ) {
-      seen = this.#tail;
-      await seen;
-    }
+  idle(): Promise<void> {
+    return this.#turns.idle();
   }
 }

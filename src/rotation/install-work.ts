@@ -14,6 +14,7 @@
  */
 import { AgentError, errorText, isAgentError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { Turns } from "../base/turns.ts";
 import type { KeyProvider, KeyReference } from "../identity/keys/key-provider.ts";
 import { spkiSha256 } from "../identity/keys/sealed-key-provider.ts";
 import { formatMoment } from "../identity/span-words.ts";
@@ -69,7 +70,7 @@ export class InstallWork {
   readonly #ports: InstallPorts;
   /** When a certificate begins whose time has not come, Unix ms; by intent. */
   readonly #early = new Map<string, number>();
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
   #told: string | undefined;
   #unwatch: () => void = () => undefined;
 
@@ -95,7 +96,7 @@ export class InstallWork {
    *   nothing was accepted.
    */
   accept(pushed: PushedIdentity, generation?: number): Promise<AcceptedInstall> {
-    return this.#inTurn(() => this.#accept(pushed, generation));
+    return this.#turns.take(() => this.#accept(pushed, generation));
   }
 
   /** The number of the last one that was put in force; 0 for none. @throws AgentError `ERR_STORE_CORRUPT`. */
@@ -122,7 +123,7 @@ export class InstallWork {
 
   /** Removes keys and notes that no intent needs any more. Never rejects: what stays costs space only. */
   sweep(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const { store, queue, log } = this.#ports;
       try {
         await dropLeft(store, queue, "install");
@@ -135,7 +136,7 @@ export class InstallWork {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#unwatch();
-    await this.#turn;
+    await this.#turns.idle();
   }
 
   async #accept(pushed: PushedIdentity, wanted: number | undefined): Promise<AcceptedInstall> {
@@ -370,12 +371,6 @@ export class InstallWork {
 
   async #position(): Promise<InstallPosition> {
     return parsePosition(await this.#ports.store.readNote(POSITION_NOTE));
-  }
-
-  #inTurn<T>(run: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(run);
-    this.#turn = turn.catch(() => undefined);
-    return turn;
   }
 }
 

@@ -8,6 +8,7 @@
  */
 import { AgentError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { Turns } from "../base/turns.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
 import type { FleetKey } from "../identity/time/time-statement.ts";
 import type { TimeView } from "../identity/time/time-view.ts";
@@ -43,7 +44,7 @@ export interface TrustUpdateOutcome {
 
 export class TrustUpdates {
   readonly #ports: TrustUpdatesPorts;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(ports: TrustUpdatesPorts) {
     this.#ports = ports;
@@ -56,9 +57,7 @@ export class TrustUpdates {
    *   `ERR_CERT_REFUSED`, `ERR_STORE_*`: nothing has changed.
    */
   take(text: string): Promise<TrustUpdateOutcome> {
-    const turn = this.#turn.then(() => this.#take(text));
-    this.#turn = turn.catch(() => undefined);
-    return turn;
+    return this.#turns.take(() => this.#take(text));
   }
 
   /** Of the last update that was taken; 0 for none. */

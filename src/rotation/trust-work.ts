@@ -7,6 +7,7 @@
  */
 import { AgentError, ERRORS, errorText, isAgentError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { Turns } from "../base/turns.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
 import type { TimeView } from "../identity/time/time-view.ts";
 import type { Hold, IntentSteps } from "../queue/handlers.ts";
@@ -46,7 +47,7 @@ export class TrustWork {
   readonly #ports: TrustWorkPorts;
   /** When an update begins whose time has not come, Unix ms; by intent. */
   readonly #early = new Map<string, number>();
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
   /** What is found again and again is told once. */
   #refused: string | undefined;
   #waits: string | undefined;
@@ -71,7 +72,7 @@ export class TrustWork {
    *   `ERR_STORE_*`, `ERR_QUEUE_*`: nothing was accepted.
    */
   accept(text: string): Promise<AcceptedTrust | KnownTrust> {
-    return this.#inTurn(() => this.#accept(text));
+    return this.#turns.take(() => this.#accept(text));
   }
 
   /** As {@link accept}, for what was found rather than given: a refusal is told once, and nothing thrown. */
@@ -110,7 +111,7 @@ export class TrustWork {
 
   /** Removes notes that no intent needs any more. Never rejects: what stays costs space only. */
   sweep(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const { store, queue, log } = this.#ports;
       try {
         await dropLeft(store, queue, "trust");
@@ -123,7 +124,7 @@ export class TrustWork {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#unwatch();
-    await this.#turn;
+    await this.#turns.idle();
   }
 
   async #accept(text: string): Promise<AcceptedTrust | KnownTrust> {
@@ -197,12 +198,6 @@ export class TrustWork {
     else if (this.#waits !== reason) log.emit("trust.update.waits", { id, reason });
     this.#waits = reason;
     return failed;
-  }
-
-  #inTurn<T>(run: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(run);
-    this.#turn = turn.catch(() => undefined);
-    return turn;
   }
 }
 

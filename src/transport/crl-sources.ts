@@ -3,6 +3,7 @@
  * chain was found good. Files are looked at when they are due; URLs say when they are due, and whoever keeps
  * the pauses of outgoing work has them asked. Nothing waits for the network.
  */
+import { Turns } from "../base/turns.ts";
 import { MAX_TIMER_MS, type Timer } from "../host/clock.ts";
 import { CrlSource, type CrlSourceParts, isUrl } from "./crl-source.ts";
 
@@ -44,7 +45,8 @@ export class CrlSources implements AsyncDisposable {
   /** URLs that are to be read whether they have changed or not. */
   readonly #asked = new Set<CrlSource>();
   #timer: Timer | undefined;
-  #running: Promise<unknown> = Promise.resolve();
+  /** One look at files after another. */
+  readonly #looks = new Turns();
   /** When a process before this one asked every URL the last time; monotonic ms, maybe before the start. */
   #askedAt: number | undefined;
 
@@ -73,7 +75,7 @@ export class CrlSources implements AsyncDisposable {
       this.#configured.set(name, new CrlSource(name, this.#parts));
     }
     this.#parts.shelf.retain(new Set(this.all().map(({ name }) => name)));
-    await this.#inTurn(async () => {
+    await this.#looks.take(async () => {
       for (const name of fresh) {
         const source = this.#configured.get(name);
         if (source === undefined) continue;
@@ -92,14 +94,14 @@ export class CrlSources implements AsyncDisposable {
       if (known || this.#followed.size >= MAX_FOLLOWED || !isUrl(url)) continue;
       const source = new CrlSource(url, this.#parts);
       this.#followed.set(url, source);
-      const recalled = this.#inTurn(() => this.#recall(source));
+      const recalled = this.#looks.take(() => this.#recall(source));
       void recalled.then(() => this.#events.due(false));
     }
   }
 
   /** Looks at every file now, and has every URL asked, changed or not. Resolves when the files are read. */
   async reload(): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#looks.take(async () => {
       for (const source of this.all()) if (!isUrl(source.name)) await this.#look(source, true);
     });
     for (const source of this.#urls()) {
@@ -161,14 +163,6 @@ export class CrlSources implements AsyncDisposable {
     source.askedBefore(this.#parts.clock.monotonicMs() - this.#askedAt);
   }
 
-  /** One look at files after another. */
-  #inTurn(work: () => Promise<void>): Promise<void> {
-    const turn = this.#running.then(work);
-    // whoever asked gets the error; the next in the queue does not
-    this.#running = turn.catch(() => undefined);
-    return turn;
-  }
-
   /** Of files. */
   #schedule(): void {
     this.#timer?.cancel();
@@ -180,7 +174,7 @@ export class CrlSources implements AsyncDisposable {
     const waitMs = Math.min(MAX_TIMER_MS, Math.max(0, nextAt - clock.monotonicMs()));
     this.#timer = clock.setTimer(waitMs, () => {
       this.#timer = undefined;
-      void this.#inTurn(() => this.#lookAtFiles()).finally(() => this.#schedule());
+      void this.#looks.take(() => this.#lookAtFiles()).finally(() => this.#schedule());
     });
   }
 

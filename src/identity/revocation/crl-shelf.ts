@@ -2,6 +2,7 @@
  * The CRLs in force, one per authority and distribution point. What stands here was signed by an
  * authority that we trust, and neither its number nor its date has ever gone back.
  */
+import { Turns } from "../../base/turns.ts";
 import { formatMoment } from "../span-words.ts";
 import type { TimeView } from "../time/time-view.ts";
 import { type CrlFrame, openCrl, readEntries } from "./crl.ts";
@@ -41,7 +42,7 @@ export interface ShelfParts {
 export class CrlShelf {
   readonly #parts: ShelfParts;
   readonly #crls = new Map<string, CrlInForce>();
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(parts: ShelfParts) {
     this.#parts = parts;
@@ -63,9 +64,7 @@ export class CrlShelf {
    */
   put(der: Uint8Array, source: string): Promise<Shelved> {
     // one after another: two big lists at once would need twice the memory
-    const turn = this.#queue.then(() => this.#put(der, source));
-    this.#queue = turn.catch(() => undefined);
-    return turn;
+    return this.#turns.take(() => this.#put(der, source));
   }
 
   async #put(der: Uint8Array, source: string): Promise<Shelved> {

@@ -8,10 +8,9 @@
  * So there are at most two certificates more than there should be, then one for each spacing of time under
  * power, and one for each {@link BOOTS} starts; and no device waits for ever, however often it restarts.
  */
-import { errorText } from "../base/errors.ts";
-import type { Logger } from "../base/log.ts";
+import * as v from "valibot";
 import type { Clock } from "../host/clock.ts";
-import type { CertificateStore } from "../identity/store/certificate-store.ts";
+import { QuietNote, type QuietNotePorts } from "./quiet-note.ts";
 
 export const CREDIT_NOTE = "renewal-credit";
 /** Earlier than a quarter of the lifetime no rule makes anything due. */
@@ -40,20 +39,22 @@ export function isHeld(hasty: number): boolean {
   return hasty >= MOST_HASTY;
 }
 
-export interface CreditOptions {
-  readonly store: Pick<CertificateStore, "readNote" | "writeNote" | "dropNote">;
+export interface CreditOptions extends QuietNotePorts {
   readonly clock: Clock;
-  readonly log: Logger;
 }
+
+const shape = v.object({ leaf: v.string(), ms: v.pipe(v.number(), v.minValue(0)) });
 
 /** Time under power since a certificate came in force, as far as it was needed; one small write a look. */
 export class Credit {
-  readonly #options: CreditOptions;
+  readonly #clock: Clock;
+  readonly #note: QuietNote<v.InferOutput<typeof shape>>;
   /** Monotonic ms up to which it has been counted. */
   #countedAt: number | undefined;
 
   constructor(options: CreditOptions) {
-    this.#options = options;
+    this.#clock = options.clock;
+    this.#note = new QuietNote(options, CREDIT_NOTE, shape);
   }
 
   /**
@@ -63,49 +64,20 @@ export class Credit {
    * @param leaf SHA-256 of the certificate; another one begins anew.
    */
   async isEnough(leaf: string, spacingMs: number): Promise<boolean> {
-    const now = this.#options.clock.monotonicMs();
-    const kept = await this.#read();
+    const now = this.#clock.monotonicMs();
+    const kept = await this.#note.read();
     const before = kept?.leaf === leaf ? kept.ms : 0;
     const passed = this.#countedAt === undefined ? spacingMs / BOOTS : now - this.#countedAt;
     this.#countedAt = now;
     const ms = Math.min(spacingMs, Math.ceil(before + passed));
     if (ms >= spacingMs) return true;
-    await this.#quietly(async () => {
-      const note = JSON.stringify({ v: 1, leaf, ms });
-      await this.#options.store.writeNote(CREDIT_NOTE, Buffer.from(note));
-    });
+    await this.#note.write({ leaf, ms });
     return false;
   }
 
   /** Another certificate is in force. Never rejects. */
   async end(): Promise<void> {
     this.#countedAt = undefined;
-    await this.#quietly(() => this.#options.store.dropNote(CREDIT_NOTE));
-  }
-
-  async #read(): Promise<{ readonly leaf: string; readonly ms: number } | undefined> {
-    let bytes: Uint8Array | undefined;
-    await this.#quietly(async () => {
-      bytes = await this.#options.store.readNote(CREDIT_NOTE);
-    });
-    if (bytes === undefined) return undefined;
-    try {
-      const value: unknown = JSON.parse(Buffer.from(bytes).toString());
-      const { v, leaf, ms } = (value ?? {}) as Record<string, unknown>;
-      if (v !== 1 || typeof leaf !== "string" || typeof ms !== "number" || !(ms >= 0)) {
-        return undefined;
-      }
-      return { leaf, ms };
-    } catch {
-      return undefined;
-    }
-  }
-
-  async #quietly(run: () => Promise<void>): Promise<void> {
-    try {
-      await run();
-    } catch (error) {
-      this.#options.log.emit("renewal.unwritten", { note: CREDIT_NOTE, reason: errorText(error) });
-    }
+    await this.#note.drop();
   }
 }

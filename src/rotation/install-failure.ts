@@ -1,6 +1,6 @@
 /** What a failed attempt to put a pushed identity in force means: can it pass, or is it for good? Pure. */
 import { AgentError, ERRORS, type ErrorFields } from "../base/errors.ts";
-import type { TimeView } from "../identity/time/time-view.ts";
+import { isTimeTrusted, type TimeView } from "../identity/time/time-view.ts";
 import type { FailureTraits } from "../queue/handlers.ts";
 import { CandidateRefused } from "./candidate-refused.ts";
 
@@ -33,7 +33,7 @@ const BY_CLOCK: ReadonlySet<string> = new Set(["expired", "authority-expired"]);
  */
 export function canPass(error: AgentError, time: TimeView, endsAt: number): boolean {
   if (error instanceof CandidateRefused) {
-    const clockSpeaks = !isVouched(time) && time.floorMs <= endsAt;
+    const clockSpeaks = !isTimeTrusted(time) && time.floorMs <= endsAt;
     return error.reasons.every(
       ({ code }) => PASSING.has(code) || (BY_CLOCK.has(code) && clockSpeaks),
     );
@@ -41,9 +41,4 @@ export function canPass(error: AgentError, time: TimeView, endsAt: number): bool
   // Another identity came while it waited its turn: judged against that one the next time.
   if (error.code === "ERR_CERT_SUPERSEDED") return true;
   return ERRORS[error.code].retry;
-}
-
-/** Whether somebody says that the clock is right. */
-export function isVouched({ state, clockWrong }: TimeView): boolean {
-  return !clockWrong && (state === "network" || state === "authenticated");
 }

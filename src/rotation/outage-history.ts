@@ -12,7 +12,9 @@
  * and one at its end. Spans are counted by the trusted time; one across a clock that nobody vouches for is
  * not counted.
  */
+import * as v from "valibot";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
+import { formatNote, parseNote } from "../identity/store/json-note.ts";
 
 export const OUTAGE_NOTE = "outages";
 
@@ -80,35 +82,18 @@ function plausible(lengthMs: number): number {
   return lengthMs > 0 && lengthMs <= MAX_OUTAGE_MS ? lengthMs : 0;
 }
 
-export function formatOutages(record: OutageRecord): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify({ version: 1, ...record }));
-}
+const moment = v.pipe(v.number(), v.finite(), v.minValue(0));
+const shape = v.object({
+  past: v.array(v.object({ endedAt: moment, lengthMs: v.pipe(moment, v.maxValue(MAX_OUTAGE_MS)) })),
+  since: v.optional(moment),
+  networkSince: v.optional(moment),
+});
 
 /** A note that is none counts as no outages: a margin is lost, nothing else. */
 export function parseOutages(bytes: Uint8Array | undefined): OutageRecord {
-  if (bytes === undefined) return NO_OUTAGES;
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return NO_OUTAGES;
-  }
-  const { version, past, since, networkSince } = (value ?? {}) as Record<string, unknown>;
-  if (version !== 1 || !Array.isArray(past)) return NO_OUTAGES;
-  return {
-    past: past.filter(isOutage).slice(-MAX_OUTAGES),
-    since: isMoment(since) ? since : undefined,
-    ...(isMoment(networkSince) ? { networkSince } : {}),
-  };
-}
-
-function isOutage(value: unknown): value is Outage {
-  const { endedAt, lengthMs } = (value ?? {}) as Record<string, unknown>;
-  return isMoment(endedAt) && isMoment(lengthMs) && lengthMs <= MAX_OUTAGE_MS;
-}
-
-function isMoment(value: unknown): value is number {
-  return typeof value === "number" && Number.isFinite(value) && value >= 0;
+  const kept = parseNote(shape, bytes);
+  if (kept === undefined) return NO_OUTAGES;
+  return { since: undefined, ...kept, past: kept.past.slice(-MAX_OUTAGES) };
 }
 
 export interface OutageHistoryPorts {
@@ -193,7 +178,7 @@ export class OutageHistory {
   async #write(): Promise<void> {
     const record = this.#record;
     try {
-      await this.#ports.store.writeNote(OUTAGE_NOTE, formatOutages(record));
+      await this.#ports.store.writeNote(OUTAGE_NOTE, formatNote(record));
       this.#written = record;
     } catch (error) {
       this.#ports.onFault(error);

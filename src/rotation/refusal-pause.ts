@@ -7,11 +7,12 @@
  * It is over at once when something changes: another certificate, another authority, a configuration that
  * is read again, a clock that is set. Somebody who asks is never held up.
  */
-import { errorText } from "../base/errors.ts";
+import * as v from "valibot";
 import type { Logger } from "../base/log.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Random } from "../host/random.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
+import { QuietNote } from "./quiet-note.ts";
 import { MAX_RETRY_MS } from "./renewal-policy.ts";
 
 export const REFUSAL_NOTE = "renewal-refused";
@@ -36,6 +37,12 @@ interface Refusal {
   readonly untilAt: number;
 }
 
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const shape = v.object({
+  ...{ subject: v.string(), reason: v.string(), times: count, untilAt: count },
+  pauseMs: v.pipe(count, v.maxValue(MAX_REFUSAL_MS)),
+});
+
 /**
  * Half of it at least: a full jitter could ask at once what only an operator can change.
  *
@@ -49,20 +56,20 @@ export function refusalPauseMs(times: number, draw: number, mostMs: number): num
 
 export class RefusalPause {
   readonly #options: RefusalPauseOptions;
+  readonly #note: QuietNote<Refusal>;
   #last: Refusal | undefined;
   /** Monotonic ms. */
   #until = Number.NEGATIVE_INFINITY;
 
   constructor(options: RefusalPauseOptions) {
     this.#options = options;
+    this.#note = new QuietNote(options, REFUSAL_NOTE, shape);
   }
 
   /** Takes up what a process before this one has left. Never rejects. */
   async recall(): Promise<void> {
-    const { store, clock } = this.#options;
-    await this.#quietly(async () => {
-      this.#last = parseRefusal(await store.readNote(REFUSAL_NOTE));
-    });
+    const { clock } = this.#options;
+    this.#last = await this.#note.read();
     if (this.#last === undefined) return;
     const leftMs = this.#last.untilAt - clock.now();
     // Longer than it ever was: the clock was set since, and nobody knows what is left.
@@ -78,7 +85,7 @@ export class RefusalPause {
 
   /** Never rejects. @param reason Constant. @param mostMs See {@link refusalPauseMs}. */
   async refused(subject: string, reason: string, mostMs: number): Promise<void> {
-    const { store, clock, random } = this.#options;
+    const { clock, random } = this.#options;
     const before = this.#last;
     const isSame = before?.subject === subject && before.reason === reason;
     const times = isSame ? before.times + 1 : 1;
@@ -87,9 +94,7 @@ export class RefusalPause {
     const last = { subject, reason, times, pauseMs, untilAt };
     this.#last = last;
     this.#until = clock.monotonicMs() + pauseMs;
-    await this.#quietly(() =>
-      store.writeNote(REFUSAL_NOTE, Buffer.from(JSON.stringify({ v: 1, ...last }))),
-    );
+    await this.#note.write(last);
   }
 
   /** Something has changed; when it is refused again all the same, the pause goes on growing. */
@@ -101,33 +106,6 @@ export class RefusalPause {
   async end(): Promise<void> {
     if (this.#last === undefined) return;
     this.#last = undefined;
-    await this.#quietly(() => this.#options.store.dropNote(REFUSAL_NOTE));
+    await this.#note.drop();
   }
-
-  async #quietly(run: () => Promise<void>): Promise<void> {
-    try {
-      await run();
-    } catch (error) {
-      this.#options.log.emit("renewal.unwritten", { note: REFUSAL_NOTE, reason: errorText(error) });
-    }
-  }
-}
-
-/** `undefined` for a note that is none, or of a later version. */
-function parseRefusal(bytes: Uint8Array | undefined): Refusal | undefined {
-  if (bytes === undefined) return undefined;
-  let value: unknown;
-  try {
-    value = JSON.parse(Buffer.from(bytes).toString());
-  } catch {
-    return undefined;
-  }
-  const { v, subject, reason, times, pauseMs, untilAt } = (value ?? {}) as Record<string, unknown>;
-  if (v !== 1 || typeof subject !== "string" || typeof reason !== "string") return undefined;
-  if (!isCount(times) || !isCount(pauseMs) || !isCount(untilAt)) return undefined;
-  return { subject, reason, times, pauseMs: Math.min(pauseMs, MAX_REFUSAL_MS), untilAt };
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
 }

@@ -3,13 +3,16 @@
  * ended: who dies in between installs it, and asks for no second certificate. One note of the store,
  * written once for each answer.
  */
-import { errorText, isAgentError } from "../base/errors.ts";
+import * as v from "valibot";
+import { isAgentError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
+import { Turns } from "../base/turns.ts";
 import type { Issued } from "../identity/issuer.ts";
 import { spkiSha256 as digestOf } from "../identity/keys/sealed-key-provider.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
 import { parseCertificate } from "../identity/x509/certificate.ts";
 import type { Intent } from "../queue/intent.ts";
+import { QuietNote } from "./quiet-note.ts";
 
 export const ANSWER_NOTE = "renewal-answer";
 
@@ -20,20 +23,24 @@ export interface RenewalAnswersOptions {
   readonly log: Logger;
 }
 
-interface Kept extends Pick<Issued, "chainPem" | "rootPem" | "remarks"> {
+const shape = v.object({
   /** Of the intent: its id alone says nothing of another epoch of the store. */
-  readonly epoch: string;
-  readonly intent: string;
-  readonly spkiSha256: string;
-}
+  epoch: v.string(),
+  intent: v.string(),
+  ...{ spkiSha256: v.string(), chainPem: v.string(), rootPem: v.string() },
+  remarks: v.array(v.string()),
+});
+type Kept = v.InferOutput<typeof shape>;
 
 export class RenewalAnswers {
   readonly #options: RenewalAnswersOptions;
-  /** One after another, so that none that has just come is taken for the one before and removed. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #note: QuietNote<Kept>;
+  /** So that none that has just come is taken for the one before and removed. */
+  readonly #turns = new Turns();
 
   constructor(options: RenewalAnswersOptions) {
     this.#options = options;
+    this.#note = new QuietNote(options, ANSWER_NOTE, shape);
   }
 
   /**
@@ -44,10 +51,8 @@ export class RenewalAnswers {
   keep(intent: Intent, spkiSha256: string, issued: Issued): Promise<void> {
     const { chainPem, rootPem, remarks } = issued;
     const { id, epoch } = intent;
-    const kept = { v: 1, epoch, intent: id, spkiSha256, chainPem, rootPem, remarks };
-    return this.#inTurn(() =>
-      this.#options.store.writeNote(ANSWER_NOTE, Buffer.from(JSON.stringify(kept))),
-    );
+    const kept = { epoch, intent: id, spkiSha256, chainPem, rootPem, remarks: [...remarks] };
+    return this.#turns.take(() => this.#note.write(kept));
   }
 
   /**
@@ -56,7 +61,7 @@ export class RenewalAnswers {
    */
   async find({ id, epoch }: Intent, spkiSha256: string): Promise<Issued | undefined> {
     const { store, nowMs } = this.#options;
-    const kept = await this.#inTurn(() => this.#read());
+    const kept = await this.#turns.take(() => this.#read());
     if (kept === undefined || kept.intent !== id || kept.epoch !== epoch) return undefined;
     if (kept.spkiSha256 !== spkiSha256) return undefined;
     const { chainPem, rootPem, remarks } = kept;
@@ -73,52 +78,26 @@ export class RenewalAnswers {
   /** Removes the one in hand unless it belongs to one of these intents. Never rejects. */
   clear(wanted: ReadonlySet<string>): Promise<void> {
     const { store } = this.#options;
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const kept = await this.#read();
       if (kept !== undefined && wanted.has(kept.intent) && kept.epoch === store.epoch) return;
       // What makes no sense is removed as well; without a note this costs nothing.
-      await store.dropNote(ANSWER_NOTE);
+      await this.#note.drop();
     });
   }
 
   async #read(): Promise<Kept | undefined> {
-    const bytes = await this.#options.store.readNote(ANSWER_NOTE);
-    return bytes === undefined ? undefined : parseKept(bytes);
-  }
-
-  async #inTurn<T>(run: () => Promise<T>): Promise<T | undefined> {
-    const turn = this.#last.then(run).catch((error: unknown) => {
-      const reason = errorText(error);
-      this.#options.log.emit("renewal.unwritten", { note: ANSWER_NOTE, reason });
-      return undefined;
-    });
-    this.#last = turn.catch(() => undefined);
-    return turn;
+    const kept = await this.#note.read();
+    return kept !== undefined && isOfItsKey(kept) ? kept : undefined;
   }
 }
 
-/** `undefined` for a note that is none, or of a later version: the authority is asked again. */
-function parseKept(bytes: Uint8Array): Kept | undefined {
-  let value: unknown;
+function isOfItsKey({ chainPem, rootPem, spkiSha256 }: Kept): boolean {
   try {
-    value = JSON.parse(Buffer.from(bytes).toString());
-  } catch {
-    return undefined;
-  }
-  const { v, epoch, intent, spkiSha256, chainPem, rootPem, remarks } = (value ?? {}) as Record<
-    string,
-    unknown
-  >;
-  if (v !== 1 || typeof epoch !== "string" || typeof intent !== "string") return undefined;
-  if (typeof spkiSha256 !== "string" || typeof chainPem !== "string") return undefined;
-  if (typeof rootPem !== "string" || !Array.isArray(remarks)) return undefined;
-  if (!remarks.every((each) => typeof each === "string")) return undefined;
-  try {
-    if (digestOf(parseCertificate(chainPem).publicKey) !== spkiSha256) return undefined;
     parseCertificate(rootPem);
+    return digestOf(parseCertificate(chainPem).publicKey) === spkiSha256;
   } catch (error) {
-    if (isAgentError(error)) return undefined;
+    if (isAgentError(error)) return false;
     throw error;
   }
-  return { epoch, intent, spkiSha256, chainPem, rootPem, remarks };
 }

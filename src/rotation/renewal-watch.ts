@@ -14,7 +14,8 @@ import { WallDeadline } from "../identity/time/wall-deadline.ts";
 import { hasEnded, type Intent, type NewIntent } from "../queue/intent.ts";
 import { Credit, hastyInARow, isHeld } from "./hasty-renewals.ts";
 import type { OutageHistory } from "./outage-history.ts";
-import { formatPlan, PLAN_NOTE, parsePlan, type RenewalPlan } from "./renewal-plan.ts";
+import { QuietNote } from "./quiet-note.ts";
+import { PLAN_NOTE, PLAN_SHAPE, type RenewalPlan } from "./renewal-plan.ts";
 import {
   longestWaitMs,
   MAX_RETRY_MS,
@@ -41,6 +42,7 @@ export class RenewalWatch implements Part {
   readonly #options: RenewalWatchOptions;
   readonly #deadline: WallDeadline;
   readonly #credit: Credit;
+  readonly #note: QuietNote<RenewalPlan>;
   #plan: RenewalPlan | undefined;
   /** Ids of intents that an operator asked for in this run. */
   readonly #asked = new Set<string>();
@@ -59,6 +61,7 @@ export class RenewalWatch implements Part {
     this.#options = options;
     const { time, jumps, clock, log, store } = options;
     this.#credit = new Credit({ store, clock, log });
+    this.#note = new QuietNote({ store, log }, PLAN_NOTE, PLAN_SHAPE);
     this.#deadline = new WallDeadline({
       name: "renewal",
       readMs: () => (this.#open() === undefined ? this.due()?.dueAt : undefined),
@@ -73,7 +76,7 @@ export class RenewalWatch implements Part {
   async start(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     const { source, work } = this.#options;
-    await this.#readPlan();
+    this.#plan = await this.#note.read();
     await work.pause.recall();
     await this.#clear();
     await this.#follow(undefined);
@@ -98,7 +101,7 @@ export class RenewalWatch implements Part {
   /** For a command: says when and renews on demand, and watches nothing. */
   async recall(): Promise<void> {
     const { source, random } = this.#options;
-    await this.#readPlan();
+    this.#plan = await this.#note.read();
     const leaf = source.leaf?.summary.fingerprint;
     if (leaf === undefined || this.#plan?.leaf === leaf) return;
     this.#plan = { leaf, draw: random.draw(), inForceSince: undefined };
@@ -269,17 +272,9 @@ export class RenewalWatch implements Part {
     return queue.add(wish);
   }
 
-  async #readPlan(): Promise<void> {
-    try {
-      this.#plan = parsePlan(await this.#options.store.readNote(PLAN_NOTE));
-    } catch (error) {
-      this.#unwritten(error);
-    }
-  }
-
   /** Another certificate may be in force. @param since When it came, if this process saw it come. */
   async #follow(since: number | undefined): Promise<void> {
-    const { source, random, store, log } = this.#options;
+    const { source, random, log } = this.#options;
     const leaf = source.leaf?.summary;
     if (leaf === undefined) return;
     const before = this.#plan?.leaf;
@@ -290,11 +285,7 @@ export class RenewalWatch implements Part {
       const plan = { leaf: fingerprint, ...drawn, notBefore, hasty };
       this.#plan = plan;
       await this.#credit.end();
-      try {
-        await store.writeNote(PLAN_NOTE, formatPlan(plan));
-      } catch (error) {
-        this.#unwritten(error);
-      }
+      await this.#note.write(plan);
       const due = this.due();
       if (due !== undefined) {
         const { dueAt, reason } = due;
@@ -337,9 +328,5 @@ export class RenewalWatch implements Part {
         });
       }
     }
-  }
-
-  #unwritten(error: unknown): void {
-    this.#options.log.emit("renewal.unwritten", { note: PLAN_NOTE, reason: errorText(error) });
   }
 }

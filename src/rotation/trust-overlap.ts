@@ -3,7 +3,7 @@
  * window ends, and what is left then. Kept as a note in the store. Pure.
  */
 import { splitPem } from "../identity/pem.ts";
-import type { TimeView } from "../identity/time/time-view.ts";
+import { isTimeTrusted, type TimeView } from "../identity/time/time-view.ts";
 import { parseTrustBundle } from "../identity/trust-bundle.ts";
 
 /** Name of the store's note. */
@@ -99,7 +99,7 @@ export function watch(
   monotonicMs: number,
 ): OverlapAnchor {
   const watchedSinceMs = anchor?.watchedSinceMs ?? monotonicMs;
-  if (!isTrustworthy(time)) return { trusted: anchor?.trusted, watchedSinceMs };
+  if (!isTimeTrusted(time)) return { trusted: anchor?.trusted, watchedSinceMs };
   const trusted = anchor?.trusted ?? { wallMs: time.nowMs, monotonicMs };
   return { trusted, watchedSinceMs };
 }
@@ -117,14 +117,10 @@ export function isOver(
   monotonicMs: number,
 ): boolean {
   if (monotonicMs - anchor.watchedSinceMs >= overlap.lengthMs) return true;
-  if (!isTrustworthy(time) || time.nowMs < overlap.until) return false;
+  if (!isTimeTrusted(time) || time.nowMs < overlap.until) return false;
   if (time.state === "authenticated" || anchor.trusted === undefined) return true;
   const { wallMs, monotonicMs: sinceMs } = anchor.trusted;
   return monotonicMs - sinceMs >= overlap.until - wallMs;
-}
-
-function isTrustworthy({ state, clockWrong }: TimeView): boolean {
-  return !clockWrong && (state === "network" || state === "authenticated");
 }
 
 interface Authority {

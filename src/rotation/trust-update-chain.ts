@@ -5,7 +5,7 @@
  */
 import { formatMoment } from "../identity/span-words.ts";
 import type { FleetKey } from "../identity/time/time-statement.ts";
-import type { TimeView } from "../identity/time/time-view.ts";
+import { isTimeTrusted, type TimeView } from "../identity/time/time-view.ts";
 import { ANY, bundleDigest, type SignedTrustUpdate, verifyTrustUpdate } from "./trust-update.ts";
 
 /** How far this device has come. */
@@ -115,7 +115,7 @@ function follow(newer: readonly SignedTrustUpdate[], context: TrustContext): Tru
 /** A clock that nobody vouches for is heard neither way: only what is proven refuses. */
 function judgeDates(followed: FollowedChain, time: TimeView): TrustVerdict {
   const { notBefore, notAfter, sequence } = followed.update;
-  const atLeast = isVouched(time) ? time.nowMs : time.floorMs;
+  const atLeast = isTimeTrusted(time) ? time.nowMs : time.floorMs;
   if (atLeast > notAfter) {
     const words = `update ${sequence} counted until ${formatMoment(notAfter)}: fetch a newer one`;
     return refused("out-of-date", words);
@@ -129,11 +129,7 @@ function judgeDates(followed: FollowedChain, time: TimeView): TrustVerdict {
 
 /** @param beginsAt Unix ms. */
 export function isTooEarly(beginsAt: number, time: TimeView): boolean {
-  return isVouched(time) && time.nowMs < beginsAt;
-}
-
-function isVouched({ clockWrong, state }: TimeView): boolean {
-  return !clockWrong && (state === "network" || state === "authenticated");
+  return isTimeTrusted(time) && time.nowMs < beginsAt;
 }
 
 function refused(reason: TrustRefusal, words: string): TrustVerdict {

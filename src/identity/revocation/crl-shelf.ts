@@ -4,9 +4,9 @@
  */
 import { Turns } from "../../base/turns.ts";
 import { formatMoment } from "../span-words.ts";
-import type { TimeView } from "../time/time-view.ts";
+import { isTimeTrusted, type TimeView } from "../time/time-view.ts";
 import { type CrlFrame, openCrl, readEntries } from "./crl.ts";
-import { CLOCK_SKEW_MS, isTimeTrusted } from "./freshness.ts";
+import { CLOCK_SKEW_MS } from "./freshness.ts";
 import { type Issuer, type IssuerPool, maySignCrls } from "./issuer-pool.ts";
 import { refuse } from "./refusal.ts";
 import type { RevokedSerials } from "./revoked-serials.ts";

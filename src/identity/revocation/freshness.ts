@@ -1,6 +1,6 @@
 /** Whether a CRL or an OCSP answer is in date, as far as the time is known. Pure. */
 import { formatMoment, formatSpan } from "../span-words.ts";
-import type { TimeView } from "../time/time-view.ts";
+import { isTimeTrusted, type TimeView } from "../time/time-view.ts";
 
 export interface Validity {
   /** Unix milliseconds. */
@@ -20,11 +20,6 @@ export interface Freshness {
 
 /** How far the authority's clock may run ahead of ours. */
 export const CLOCK_SKEW_MS = 10 * 60_000;
-
-/** Whether the view is good enough to judge a date by. */
-export function isTimeTrusted({ state, clockWrong }: TimeView): boolean {
-  return (state === "network" || state === "authenticated") && !clockWrong;
-}
 
 export function freshnessOf({ thisUpdate, nextUpdate }: Validity, time: TimeView): Freshness {
   const trusted = isTimeTrusted(time);

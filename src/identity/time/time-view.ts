@@ -27,6 +27,11 @@ export interface TimeView {
   readonly words: string | undefined;
 }
 
+/** Whether the view is good enough to judge a date by: somebody says that the clock is right. */
+export function isTimeTrusted({ state, clockWrong }: TimeView): boolean {
+  return (state === "network" || state === "authenticated") && !clockWrong;
+}
+
 /**
  * What becomes of a peer whose certificate OpenSSL finds not yet valid while the clock is known to be
  * wrong. `refuse`: OpenSSL's word stands. `proven`: let in when it is valid at the proven time.

@@ -65,8 +65,8 @@ test("a device that does nothing but restart waits no longer than a number of st
 
 for (const [why, text] of [
   ["not JSON", "{"],
-  ["of another certificate", JSON.stringify({ v: 1, leaf: "b", ms: DAY_MS })],
-  ["of a later version", JSON.stringify({ v: 2, leaf: "a", ms: DAY_MS })],
+  ["of another certificate", JSON.stringify({ version: 1, leaf: "b", ms: DAY_MS })],
+  ["of a later version", JSON.stringify({ version: 2, leaf: "a", ms: DAY_MS })],
 ] as const) {
   test(`a note that is ${why} counts as nothing`, async () => {
     const { store, credit } = creditRig();

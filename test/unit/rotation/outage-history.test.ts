@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { formatNote } from "#src/identity/store/json-note.ts";
 import {
-  formatOutages,
   longestOutageMs,
   NO_OUTAGES,
   openOutageHistory,
@@ -84,7 +84,7 @@ test("a note that can't be written is told, and the history goes on in memory", 
 
 test("a note comes back as it was written, and one that is none is no history", () => {
   const record = { past: [{ endedAt: T0, lengthMs: HOUR_MS }], since: T0 };
-  assert.deepEqual(parseOutages(formatOutages(record)), record);
+  assert.deepEqual(parseOutages(formatNote(record)), record);
   assert.equal(longestOutageMs(record, T0), HOUR_MS);
   for (const text of ["", "{", "null", "[]", '{"version":2,"past":[]}', '{"version":1,"past":1}']) {
     assert.deepEqual(parseOutages(Buffer.from(text)), NO_OUTAGES, text);

@@ -95,10 +95,10 @@ for (const { why, setMs, held } of RESTARTS) {
 
 for (const [why, text] of [
   ["not JSON", "{"],
-  ["of a later version", '{"v":2}'],
+  ["of a later version", '{"version":2}'],
   [
     "with a pause that is none",
-    '{"v":1,"subject":"a b","reason":"c","times":1,"pauseMs":-1,"untilAt":1}',
+    '{"version":1,"subject":"a b","reason":"c","times":1,"pauseMs":-1,"untilAt":1}',
   ],
 ] as const) {
   test(`a note that is ${why} counts as none`, async () => {

@@ -113,7 +113,7 @@ const UNUSED: readonly {
   { why: "of another epoch", spoil: (note) => ({ ...note, epoch: "f".repeat(32) }) },
   { why: "of another intent", spoil: (note) => ({ ...note, intent: "re-key-9" }) },
   { why: "for another key", spoil: (note) => ({ ...note, spkiSha256: "0".repeat(64) }) },
-  { why: "of a later version", spoil: (note) => ({ ...note, v: 2 }) },
+  { why: "of a later version", spoil: (note) => ({ ...note, version: 2 }) },
   { why: "without its chain", spoil: (note) => ({ ...note, chainPem: "" }) },
   { why: "not JSON", spoil: () => undefined },
 ];

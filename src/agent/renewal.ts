@@ -33,6 +33,8 @@ export interface RenewalParts {
   readonly identity: StoreIdentity;
   readonly time: DeviceTime;
   readonly queue: IntentQueue;
+  /** See `RenewalPorts`; `undefined` in a command. */
+  readonly heldMs?: (intent: Intent) => number;
   readonly log: Logger;
   /** What is learned about the network beside renewal; `undefined` in a command. */
   readonly signs?: Pick<NetworkSigns, "listen"> | undefined;
@@ -64,7 +66,7 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
   /** Use {@link openRenewal}. */
   constructor(parts: RenewalParts, outages: OutageHistory) {
     this.#parts = parts;
-    const { config, ports, store, identity, time, queue, log } = parts;
+    const { config, ports, store, identity, time, queue, heldMs, log } = parts;
     // Most of the time nobody waits.
     this.#stopping.promise.catch(() => undefined);
     this.#settings = config.renewal;
@@ -83,6 +85,7 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
         authority: createHash("sha256").update(JSON.stringify(config.issuer)).digest("hex"),
         settings: () => this.#settings,
         time: time.trusted,
+        ...(heldMs === undefined ? {} : { heldMs }),
       };
       this.#work = new RenewalWork(work, outages);
       this.#watch = new RenewalWatch({ ...work, jumps: time.jumps, work: this.#work, outages });

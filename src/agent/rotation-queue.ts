@@ -160,6 +160,11 @@ export class RotationQueue implements AsyncDisposable {
     return work;
   }
 
+  /** How long an intent is held back though its own pause may be over, ms. */
+  heldMs(intent: Intent): number {
+    return this.#worker?.hold(intent)?.forMs ?? 0;
+  }
+
   /** What waits in a pause is tried now, but for renewal. */
   networkIsBack(): void {
     this.#worker?.networkIsBack();

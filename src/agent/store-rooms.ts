@@ -57,7 +57,9 @@ export async function openStoreRooms(parts: StoreRoomsParts): Promise<StoreRooms
     };
   }
   const shared = { config, ports, store, identity, time, queue: queue.queue, log };
-  const renewal = open.use(await openRenewal({ ...shared, signs }));
+  const renewal = open.use(
+    await openRenewal({ ...shared, signs, heldMs: (intent) => queue.heldMs(intent) }),
+  );
   const pushes = open.use(new Pushes({ ...shared, renewal }));
   const kept = open.move();
   return {

@@ -47,7 +47,7 @@ export const ERRORS = {
   ERR_IDENTITY_NONE: {
     status: 503,
     retry: true,
-    hint: "give the device a certificate: `microedge cert import`",
+    hint: "give the device a certificate: `microedge enroll`, or `microedge cert import`",
   },
   ERR_TLS_HANDSHAKE: {
     status: 503,

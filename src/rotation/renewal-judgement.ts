@@ -11,6 +11,8 @@ export interface RenewalJudgement {
 
 /** An attempt that fails for so long is no hiccup any more. Attempts, with back-off about an hour. */
 const MANY_ATTEMPTS = 8;
+/** What mends itself as a rule. A portal, a wrong authority or a nonsense answer does not. */
+const HICCUPS = ["unreachable", "timeout", "busy", "server-error", "pending"];
 
 /**
  * @param notAfter End of the certificate in force, Unix ms; `undefined` without one.
@@ -34,7 +36,7 @@ export function judgeRenewal(
     const fix = fault?.fix ?? "look at `microedge queue list`, then `microedge cert renew --now`";
     return { level: "error", words: `${words}; the certificate ${end}`, fix };
   }
-  if (fault !== undefined && attempts >= MANY_ATTEMPTS) {
+  if (fault !== undefined && (attempts >= MANY_ATTEMPTS || !HICCUPS.includes(fault.reason))) {
     return { level: "warn", words: `${words}; the certificate ${end}`, fix: fault.fix };
   }
   return { level: "ok", words, fix: undefined };

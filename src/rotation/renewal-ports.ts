@@ -9,7 +9,7 @@ import type { CertificateStore } from "../identity/store/certificate-store.ts";
 import type { TimeClaim } from "../identity/time/time-claim.ts";
 import type { TimeView } from "../identity/time/time-view.ts";
 import type { DeadlineTime } from "../identity/time/wall-deadline.ts";
-import type { IntentState } from "../queue/intent.ts";
+import type { Intent, IntentState } from "../queue/intent.ts";
 import type { IntentQueue } from "../queue/intent-queue.ts";
 import type { RenewalReason } from "./renewal-policy.ts";
 import type { Rotator } from "./rotator.ts";
@@ -27,6 +27,8 @@ export interface RenewalPorts {
   readonly keys: KeyProvider;
   readonly rotator: Pick<Rotator, "install" | "replaceTrust">;
   readonly queue: IntentQueue;
+  /** How long an intent that is due is held back all the same, ms; default none: nobody works the queue off. */
+  readonly heldMs?: (intent: Intent) => number;
   readonly issuer: Issuer;
   /** Tells one configured authority from another; another one is asked at once after a refusal. */
   readonly authority?: string;

@@ -9,8 +9,8 @@ export interface RenewalState extends Pick<RenewalView, "issuer" | "remarks" | "
   readonly intent: Intent | undefined;
   /** An operator asked for it. */
   readonly asked: boolean;
-  /** How long it is held back though its pause may be over, ms. */
-  readonly heldMs: number;
+  /** Until the intent is attempted, its own pause and what else holds it back, ms. */
+  readonly nextMs: number;
   /** By the trusted time, Unix ms. */
   readonly nowMs: number;
   readonly lastAttempt: number | undefined;
@@ -45,7 +45,7 @@ export function renewalView(state: RenewalState): RenewalView {
   };
 }
 
-function words({ due, intent, asked, nowMs, heldMs, fault }: RenewalState): string {
+function words({ due, intent, asked, nowMs, nextMs, fault }: RenewalState): string {
   if (due === undefined) return "there is no certificate to renew";
   if (intent === undefined) {
     const when = `${formatMoment(due.dueAt)}, in ${formatSpan(Math.max(0, due.dueAt - nowMs))}`;
@@ -53,9 +53,10 @@ function words({ due, intent, asked, nowMs, heldMs, fault }: RenewalState): stri
   }
   const begun = asked ? "asked for" : "due";
   if (intent.state === "running") return `${begun}, and under way (${intent.step ?? "begun"})`;
-  const next = `next attempt in ${formatSpan(Math.max(heldMs, intent.nextAttemptAt - nowMs))}`;
+  const next = `next attempt in ${formatSpan(nextMs)}`;
   const failure = fault?.words ?? intent.lastError;
   if (failure === undefined) return `${begun}; ${next}`;
   const fix = fault?.needsOperator === true ? `; ${fault.fix}` : "";
-  return `${begun}, and failed ${intent.attempts} times: ${failure}${fix}; ${next}`;
+  const often = intent.attempts > 1 ? ` ${intent.attempts} times` : "";
+  return `${begun}, and failed${often}: ${failure}${fix}; ${next}`;
 }

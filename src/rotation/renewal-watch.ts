@@ -12,6 +12,7 @@ import { formatMoment } from "../identity/span-words.ts";
 import type { JumpWatch } from "../identity/time/jump-watch.ts";
 import { WallDeadline } from "../identity/time/wall-deadline.ts";
 import { hasEnded, type Intent, type NewIntent } from "../queue/intent.ts";
+import { leftMs } from "../queue/saved-attempts.ts";
 import { Credit, hastyInARow, isHeld } from "./hasty-renewals.ts";
 import type { OutageHistory } from "./outage-history.ts";
 import { QuietNote } from "./quiet-note.ts";
@@ -124,14 +125,15 @@ export class RenewalWatch implements Part {
   }
 
   view(): RenewalView {
-    const { work, outages, issuer, time } = this.#options;
+    const { work, outages, issuer, time, clock } = this.#options;
     const open = this.#open();
+    const ownMs = open === undefined ? 0 : leftMs(open.nextAttemptAt, clock.now());
     return renewalView({
       due: this.due(),
       intent: open,
       asked: open !== undefined && this.#asked.has(open.id),
       nowMs: time.dueMs(),
-      heldMs: open?.state === "waiting" ? (work.hold(open)?.forMs ?? 0) : 0,
+      nextMs: open?.state === "waiting" ? Math.max(ownMs, this.#heldMs(open)) : 0,
       issuer: issuer.kind,
       longestOutageMs: outages.longestMs,
       lastAttempt: work.lastAttempt,
@@ -153,7 +155,8 @@ export class RenewalWatch implements Part {
     if (open === undefined) {
       const intent = await this.#wish();
       this.#asked.add(intent.id);
-      return intent;
+      // The budget's pause after failures, or after power-up, is not for somebody who waits for the answer.
+      return this.#heldMs(intent) > 0 ? queue.retry(intent.id) : intent;
     }
     this.#asked.add(open.id);
     // One that runs may have been interrupted by the end of the process, and wait for its pause to be over.
@@ -208,6 +211,11 @@ export class RenewalWatch implements Part {
       this.#hurryUp();
       void this.#deadline.look();
     });
+  }
+
+  #heldMs(intent: Intent): number {
+    const { heldMs, work } = this.#options;
+    return heldMs?.(intent) ?? work.hold(intent)?.forMs ?? 0;
   }
 
   #open(): Intent | undefined {

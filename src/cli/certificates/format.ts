@@ -123,7 +123,11 @@ export function identityRows(identity: IdentityView, out: Output): [string, stri
     [
       "identity",
       generation === 0
-        ? paint(out, "yellow", "none: the store is empty; give it one with `microedge cert import`")
+        ? paint(
+            out,
+            "yellow",
+            "none: the store is empty; give it one with `microedge enroll` or `microedge cert import`",
+          )
         : stateWords(identity),
     ],
   ];

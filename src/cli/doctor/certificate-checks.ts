@@ -20,6 +20,7 @@ const RENEW =
   "issue a new certificate and replace the files; the agent takes them without a restart";
 
 const IMPORT = "import one: `microedge cert import --cert FILE --key FILE --ca FILE`";
+const FIRST = "have one made: `microedge enroll`, or bring one: `microedge cert import`";
 
 export const CERTIFICATE_CHECKS: readonly Check[] = [
   {
@@ -203,7 +204,7 @@ function judgeStored(identity: Fact<IdentityView>): Outcome {
       "restart the agent, so that it uses the store",
     );
   }
-  if (generation === 0) return fail("the certificate store is empty", IMPORT);
+  if (generation === 0) return fail("the certificate store is empty", FIRST);
   return ok(`generation ${generation} of ${store?.dir ?? "the store"}`);
 }
 

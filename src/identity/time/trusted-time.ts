@@ -213,7 +213,7 @@ export class TrustedTime implements PeerClock, AsyncDisposable {
     if (name === undefined) {
       throw unanswerable(
         "the device has no name yet: it has no certificate",
-        "give it one with `microedge cert import`",
+        "give it one with `microedge enroll` or `microedge cert import`",
       );
     }
     if (notes === undefined) {

@@ -36,6 +36,11 @@ const CASES: readonly {
     ...{ notAfter: NOW + 9 * DAY_MS, level: "ok", fix: undefined },
   },
   {
+    why: "a wrong authority does not mend itself",
+    view: { fault: { ...FAULT, reason: "untrusted" }, attempts: 1 },
+    ...{ notAfter: NOW + 9 * DAY_MS, level: "warn", fix: /plug it in/ },
+  },
+  {
     why: "many failures are",
     view: { fault: FAULT, attempts: 8 },
     ...{ notAfter: NOW + 9 * DAY_MS, level: "warn", fix: /plug it in/ },

@@ -96,6 +96,32 @@ test("asked for: at once, also when it is not due or waits after a failure", asy
   assert.equal(rig.rotation.store.current?.number, 2);
 });
 
+test("asked for while the budget rests after failures: made due past it, and the view tells the same wait", async () => {
+  const rig = await RenewalRig.make();
+  const agent = await rig.process({ heldMs: () => 1_500_000 });
+  const retried: string[] = [];
+  agent.queue.onChange(({ what, intent }) => {
+    if (what === "retried") retried.push(intent.id);
+  });
+  const intent = await agent.watch.ask();
+  assert.deepEqual(retried, [intent.id]);
+  assert.match(agent.watch.view().words, /^asked for; next attempt in 25 minutes$/);
+  rig.issuer.faults.push(unreachable());
+  await agent.attempt(intent);
+  assert.match(agent.watch.view().words, /^asked for, and failed: .*; next attempt in 25 minutes$/);
+});
+
+test("the wait is told by the clock that it was written down by, not by the trusted time", async () => {
+  const rig = await RenewalRig.make();
+  const { clock } = rig.rotation;
+  const agent = await rig.process();
+  rig.dueMs = () => clock.now() - 3650 * DAY_MS;
+  const intent = await agent.watch.ask();
+  await agent.queue.begin(intent.id, "request");
+  await agent.queue.fail(intent.id, unreachable(), 600_000);
+  assert.match(agent.watch.view().words, /next attempt in (9|10|11|12) minutes$/);
+});
+
 test("another identity, while a renewal waits after a failure: it is over at once, and nothing is told any more", async () => {
   const rig = await RenewalRig.make();
   const { clock } = rig.rotation;

@@ -22,6 +22,8 @@ export interface TrustIntakeParts {
 
 /** Somebody stands there with the stick. */
 const FILE_MS = 60_000;
+/** What was refused may count later: there is a certificate by then, or space on the disk, or the time is known. */
+const FILE_AGAIN_MS = 900_000;
 const URL_MS = 86_400_000;
 /**
  * After a fetch that failed, or that brought what does not count (the page of a captive portal): who was away
@@ -36,9 +38,12 @@ export class TrustIntake implements AsyncDisposable {
   #timer: Timer | undefined;
   #looking: Promise<void> = Promise.resolve();
   #version: string | undefined;
+  /** When a file that was refused is read again though it is the same, monotonic ms. */
+  #readAt = Number.POSITIVE_INFINITY;
   /** Monotonic ms. */
   #fetchAt = 0;
-  #told: string | undefined;
+  /** By source. */
+  readonly #told = new Map<string, string>();
 
   constructor(parts: TrustIntakeParts) {
     this.#parts = parts;
@@ -68,14 +73,16 @@ export class TrustIntake implements AsyncDisposable {
   }
 
   async #lookAtFile(): Promise<void> {
-    const { file, files, updates } = this.#parts;
+    const { file, files, updates, clock } = this.#parts;
     if (file === undefined) return;
     try {
       const { version } = await files.state(file);
-      if (version === this.#version) return;
+      if (version === this.#version && clock.monotonicMs() < this.#readAt) return;
       const bytes = await files.read(file, MAX_CHAIN_CHARACTERS);
       this.#version = version;
-      await updates.offer(new TextDecoder().decode(bytes), file);
+      const outcome = await updates.offer(new TextDecoder().decode(bytes), file);
+      const refused = outcome === undefined;
+      this.#readAt = refused ? clock.monotonicMs() + FILE_AGAIN_MS : Number.POSITIVE_INFINITY;
     } catch (error) {
       // Mostly the stick is not there.
       if (!isMissing(error)) this.#tell(file, error);
@@ -103,8 +110,8 @@ export class TrustIntake implements AsyncDisposable {
   /** Once per reason. */
   #tell(source: string, error: unknown): void {
     const reason = errorText(error);
-    if (this.#told === reason) return;
-    this.#told = reason;
+    if (this.#told.get(source) === reason) return;
+    this.#told.set(source, reason);
     this.#parts.log.emit("trust.update.refused", { source, reason });
   }
 }

@@ -311,7 +311,12 @@ export class InstallWork {
     const { chainPem, trustBundlePem, origin, force = false, epoch } = pushed;
     const rest = { chainPem, trustBundlePem, origin, force, epoch };
     if (brought !== undefined) {
-      return { ...rest, spkiSha256: brought.spkiSha256, pendingKey: undefined };
+      const note = { ...rest, spkiSha256: brought.spkiSha256, pendingKey: undefined };
+      if (leafOf(note) !== undefined) return note;
+      // Known at once, and no time heals it: it must not take the place of one that waits.
+      const words = "the private key belongs to none of the certificates";
+      const fix = "give the key and the certificate that belong together; nothing was kept";
+      throw new AgentError("ERR_IMPORT_INVALID", words, { fields: { fix } });
     }
     const { store } = this.#ports;
     const wanted = new Set(certificatesOf(chainPem).map((each) => spkiSha256(each.publicKey)));

@@ -128,7 +128,7 @@ export class Rotator implements Part {
         throw new CandidateRefused([{ code: "no-identity", words, fix: "import a certificate" }]);
       }
       const alone = { key: own.key, chainPem: own.chainPem, trustBundlePem };
-      const { overlapMs, keepNeeded = false } = replacement;
+      const { overlapMs, keepNeeded = false, alsoLeavingPem = "" } = replacement;
       if ((overlapMs === 0 && !keepNeeded) || current === undefined) {
         const installed = await this.#install(alone, { origin: "trust" });
         await this.#window.close();
@@ -137,7 +137,7 @@ export class Rotator implements Part {
       // Under the new bundle alone, or the end of the window would leave us without peers.
       if (!keepNeeded) await this.#judged(alone);
       const { bundlePem, undo } = await this.#window.open(
-        current.trustBundlePem,
+        `${current.trustBundlePem}\n${alsoLeavingPem}`,
         trustBundlePem,
         keepNeeded ? Math.max(1, overlapMs) : overlapMs,
       );

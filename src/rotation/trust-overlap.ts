@@ -55,7 +55,7 @@ export function overlapOf(
 ): { readonly bundlePem: string; readonly overlap: TrustOverlap } {
   const fresh = authorities(newPem);
   const staying = new Set(fresh.map(({ sha256 }) => sha256));
-  const leaving = authorities(oldPem).filter(({ sha256 }) => !staying.has(sha256));
+  const leaving = unique(authorities(oldPem)).filter(({ sha256 }) => !staying.has(sha256));
   const texts = new Map([...fresh, ...leaving].map(({ sha256, pem }) => [sha256, pem]));
   return {
     bundlePem: [...texts.values()].join(""),
@@ -134,6 +134,10 @@ function authorities(bundlePem: string): Authority[] {
     sha256: summary.fingerprint,
     pem: blocks[index]?.text ?? "",
   }));
+}
+
+function unique(all: readonly Authority[]): readonly Authority[] {
+  return [...new Map(all.map((each) => [each.sha256, each])).values()];
 }
 
 function isSpan(value: unknown): value is number {

@@ -45,8 +45,12 @@ export interface FollowedChain {
 
 export type TrustVerdict =
   | ({ readonly kind: "take" } & FollowedChain)
-  /** Good, but its time has not come. */
-  | ({ readonly kind: "not-yet-valid"; readonly words: string } & FollowedChain)
+  /** Good, but its time has not come; until then those of `begun` count, if there are any. */
+  | ({
+      readonly kind: "not-yet-valid";
+      readonly words: string;
+      readonly begun: FollowedChain | undefined;
+    } & FollowedChain)
   /** Nothing newer in it: a file that is read again, or a replay. */
   | { readonly kind: "known"; readonly words: string }
   | { readonly kind: "refused"; readonly reason: TrustRefusal; readonly words: string };
@@ -77,7 +81,12 @@ export function judgeTrustUpdates(
     const words = `update ${context.position.sequence} was taken already, and the file has none that is newer`;
     return { kind: "known", words };
   }
-  return follow(newer, context);
+  const verdict = follow(newer, context);
+  if (verdict.kind !== "not-yet-valid") return verdict;
+  // What is signed ahead must not hold back what counts today.
+  const last = newer.findLastIndex(({ notBefore }) => !isTooEarly(notBefore, context.time));
+  const before = last < 0 ? undefined : follow(newer.slice(0, last + 1), context);
+  return { ...verdict, begun: before?.kind === "take" ? before : undefined };
 }
 
 function follow(newer: readonly SignedTrustUpdate[], context: TrustContext): TrustVerdict {
@@ -122,7 +131,7 @@ function judgeDates(followed: FollowedChain, time: TimeView): TrustVerdict {
   }
   if (isTooEarly(notBefore, time)) {
     const words = `update ${sequence} counts from ${formatMoment(notBefore)} on`;
-    return { kind: "not-yet-valid", ...followed, words };
+    return { kind: "not-yet-valid", ...followed, words, begun: undefined };
   }
   return { kind: "take", ...followed };
 }

@@ -46,8 +46,10 @@ export interface SignedTrustUpdate extends TrustUpdate {
   readonly signature: Uint8Array;
 }
 
-/** Of one update; a bundle of 16 roots has a tenth of it. */
+/** Of one update. */
 const MAX_UPDATE_CHARACTERS = 262_144;
+/** A bundle as JSON: the device keeps the last one in a note of its store. Some 30 roots, 80 with small keys. */
+const MAX_BUNDLE_BYTES = 61_440;
 /** Of a file with a chain of them; checked before anything is parsed. */
 export const MAX_CHAIN_CHARACTERS = 1_048_576;
 const MAX_UPDATES = 64;
@@ -149,6 +151,10 @@ function parseLine(line: string, number: number): SignedTrustUpdate {
   };
   const { bundle, signature } = members;
   if (typeof bundle !== "string") throw fault('"bundle" must be a text');
+  const bundleBytes = Buffer.byteLength(JSON.stringify(bundle));
+  if (bundleBytes > MAX_BUNDLE_BYTES) {
+    throw fault(`"bundle" has ${bundleBytes} bytes; a device takes ${MAX_BUNDLE_BYTES}`);
+  }
   const bytes = Buffer.from(typeof signature === "string" ? signature : "", "base64");
   if (bytes.length !== 64 || bytes.toString("base64") !== signature) {
     throw fault('"signature" must be 64 bytes in base64');

@@ -12,9 +12,11 @@ import { Turns } from "../base/turns.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
 import type { FleetKey } from "../identity/time/time-statement.ts";
 import type { TimeView } from "../identity/time/time-view.ts";
+import type { TrustReplacement } from "./rotation-ports.ts";
 import type { Rotator } from "./rotator.ts";
-import { bundleDigest, parseTrustUpdates } from "./trust-update.ts";
+import { bundleDigest, parseTrustUpdates, type SignedTrustUpdate } from "./trust-update.ts";
 import { judgeTrustUpdates, type TrustPosition, type TrustVerdict } from "./trust-update-chain.ts";
+import { MAX_OVERLAP_MS } from "./trust-window.ts";
 
 export const TRUST_NOTE = "trust-position";
 
@@ -100,11 +102,12 @@ export class TrustUpdates {
     if (verdict.kind === "known") {
       return { outcome: "known", sequence: position.sequence, steps: 0, words: verdict.words };
     }
-    const { update, steps } = verdict;
+    const { update, steps, chain } = verdict;
     const { sequence, bundle } = update;
     // Where the chain begins must outlive a power cut after the bundle: it is then no longer in force.
     if (kept === undefined) await store.writeNote(TRUST_NOTE, formatPosition(position));
-    await rotator.replaceTrust(bundle, { overlapMs: overlapMs(), keepNeeded: true });
+    const leave = whatLeaves(chain, this.#ports.time().nowMs, overlapMs());
+    await rotator.replaceTrust(bundle, { ...leave, keepNeeded: true });
     const taken = { sequence, digest: bundleDigest(bundle) };
     await store.writeNote(TRUST_NOTE, formatPosition(taken, bundle));
     await onTaken(bundle);
@@ -134,6 +137,30 @@ export async function takenBundle(
   if (bytes === undefined) return undefined;
   const { bundle } = JSON.parse(new TextDecoder().decode(bytes)) as { readonly bundle?: string };
   return bundle;
+}
+
+/**
+ * What goes with the roots in force, and after how long, for a device that takes several updates in one go,
+ * or takes one early since nobody vouches for its clock. It trusts what one trusts that was there all the time:
+ * peers may still come from the roots of an update in between, whose overlap is not over; and no root
+ * leaves before the update begins that drops it.
+ *
+ * @param nowMs Unix ms, with an early update behind its beginning.
+ */
+function whatLeaves(
+  chain: readonly SignedTrustUpdate[],
+  nowMs: number,
+  overlapMs: number,
+): Pick<TrustReplacement, "overlapMs" | "alsoLeavingPem"> {
+  const between = chain.slice(0, -1).filter((_, index) => {
+    const { notBefore = 0 } = chain[index + 1] ?? {};
+    return notBefore + overlapMs > nowMs;
+  });
+  const earlyMs = Math.max(0, (chain.at(-1)?.notBefore ?? 0) - nowMs);
+  return {
+    overlapMs: Math.min(MAX_OVERLAP_MS, overlapMs + earlyMs),
+    alsoLeavingPem: between.map(({ bundle }) => bundle).join("\n"),
+  };
 }
 
 function formatPosition(position: TrustPosition, bundle?: string): Uint8Array {

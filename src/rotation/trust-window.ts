@@ -24,7 +24,7 @@ import {
 type Ports = Pick<RotatorOptions, "store" | "time" | "clock" | "log">;
 
 /** No window is longer; an authority that must go within none of these years is not leaving. */
-const MAX_OVERLAP_MS = 366 * 86_400_000;
+export const MAX_OVERLAP_MS = 366 * 86_400_000;
 /** Both clocks, read at once. */
 interface Readings {
   readonly view: TimeView;

@@ -16,7 +16,7 @@ import type { IntentQueue } from "../queue/intent-queue.ts";
 import { InstallFailed } from "./install-failure.ts";
 import { dropLeft, noteName } from "./install-objects.ts";
 import { dropLongNote, readLongNote, writeLongNote } from "./long-note.ts";
-import { formatTrustUpdate } from "./trust-update.ts";
+import { formatTrustUpdate, type SignedTrustUpdate } from "./trust-update.ts";
 import { isTooEarly } from "./trust-update-chain.ts";
 import type { TrustUpdateOutcome, TrustUpdates } from "./trust-updates.ts";
 
@@ -137,6 +137,9 @@ export class TrustWork {
     }
     const { steps, chain } = verdict;
     const { sequence } = verdict.update;
+    // One of later that stands on its own does not lead through those that count until then.
+    const begun = verdict.kind === "take" ? [] : (verdict.begun?.chain ?? []);
+    const kept = [...new Set([...begun, ...chain])];
     const newer = queue.list().find(({ kind, generation, state }) => {
       return kind === "trust" && generation > sequence && state !== "failed";
     });
@@ -145,7 +148,7 @@ export class TrustWork {
     const name = noteName("trust", sequence);
     try {
       // Only the links that count; the signature covers what they say, not how they are written.
-      await writeLongNote(store, name, chain.map(formatTrustUpdate).join("\n"));
+      await writeLongNote(store, name, textOf(kept));
       const object = objectNamed("note", name);
       const before = queue.find(id);
       const added = await queue.add({ kind: "trust", generation: sequence, object });
@@ -154,7 +157,9 @@ export class TrustWork {
         throw new AgentError("ERR_QUEUE_IO", `${id} could not be made durable`);
       }
       if (before === undefined) log.emit("trust.update.accepted", { id, sequence, steps });
-      return { id, sequence, steps, state: added.state };
+      // It was given up for what is no longer so: it has just been judged, and its note is whole again.
+      const { state } = added.state === "failed" ? await queue.retry(id) : added;
+      return { id, sequence, steps, state };
     } catch (error) {
       void this.sweep();
       throw error;
@@ -174,9 +179,16 @@ export class TrustWork {
       const verdict = await updates.judge(text);
       if (verdict.kind === "refused") throw refusal(verdict.words, verdict.reason);
       if (verdict.kind === "not-yet-valid") {
+        if (verdict.begun !== undefined) {
+          if (step !== "apply") await steps.advance("apply");
+          signal.throwIfAborted();
+          await updates.take(textOf(verdict.begun.chain));
+        }
         this.#early.set(id, verdict.update.notBefore);
         const leftMs = verdict.update.notBefore - this.#ports.time().nowMs;
-        const words = `${verdict.words}; it goes in force by itself`;
+        const reached = await updates.sequence();
+        const until = reached === 0 ? "" : `, until then update ${reached} does`;
+        const words = `${verdict.words}${until}; it goes in force by itself`;
         const error = new AgentError("ERR_INSTALL_WAITS", words);
         throw new InstallFailed(error, false, Math.min(MAX_PAUSE_MS, leftMs));
       }
@@ -199,6 +211,10 @@ export class TrustWork {
     this.#waits = reason;
     return failed;
   }
+}
+
+function textOf(chain: readonly SignedTrustUpdate[]): string {
+  return chain.map(formatTrustUpdate).join("\n");
 }
 
 function refusal(words: string, cause: string): AgentError {

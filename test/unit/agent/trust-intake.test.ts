@@ -76,6 +76,22 @@ test("a stick is noticed within a minute, read once, and again when it changes",
   assert.equal(own.clock.timers, 0);
 });
 
+test("a file that was refused is read again after a quarter of an hour: by then it may count", async () => {
+  const own = rig({ file: "/media/usb/updates", url: undefined });
+  own.file = { version: "1", text: "<html>" };
+  own.intake.start();
+  await own.clock.advance(14 * MINUTE_MS);
+  assert.equal(own.offered.length, 1);
+  await own.clock.advance(2 * MINUTE_MS);
+  assert.equal(own.offered.length, 2);
+  own.file = { version: "1", text: "one" };
+  await own.clock.advance(15 * MINUTE_MS);
+  assert.equal(own.offered.length, 3);
+  await own.clock.advance(120 * MINUTE_MS);
+  assert.equal(own.offered.length, 3, "once it was taken");
+  await own.intake[Symbol.asyncDispose]();
+});
+
 test("a URL is asked once a day, and every quarter of an hour after a failure, which is told once", async () => {
   const own = rig({ file: undefined, url: "http://updates.example/trust" });
   own.intake.start();

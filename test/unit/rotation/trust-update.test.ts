@@ -61,3 +61,15 @@ suite("trust updates, by the vectors", () => {
     });
   }
 });
+
+suite("trust updates that no device could keep", () => {
+  test("a bundle of more bytes than a note of the store takes is refused before anything is done", () => {
+    const travels = JSON.parse(vectors.updates[0]?.travels ?? "") as { bundle: string };
+    // What stands around the certificates is not signed: whoever carries the file may add to it.
+    const bundle = `${travels.bundle}${"# padding\n".repeat(6_000)}`;
+    assert.throws(() => parseTrustUpdates(JSON.stringify({ ...travels, bundle })), {
+      code: "ERR_TRUST_UPDATE",
+      message: /line 1: "bundle" has \d+ bytes; a device takes 61440/,
+    });
+  });
+});

@@ -289,3 +289,62 @@ test("power lost between the bundle and its note: the same update again changes 
   assert.equal(outcome.outcome, "taken");
   assert.equal(rig.store.current?.number, number);
 });
+
+const DAY_MS = 86_400_000;
+const IN_BETWEEN: readonly {
+  readonly why: string;
+  /** When the update begins that drops B, before now. */
+  readonly agoMs: number;
+  readonly roots: (own: string) => string;
+}[] = [
+  {
+    why: "peers still come from it: it stays for the overlap",
+    agoMs: DAY_MS / 2,
+    roots: (own) => own + b + c,
+  },
+  {
+    why: "its overlap is long over: it is never trusted",
+    agoMs: 2 * DAY_MS,
+    roots: (own) => own + c,
+  },
+];
+for (const { why, agoMs, roots } of IN_BETWEEN) {
+  test(`the roots between, of a device that was away for two generations: ${why}`, async () => {
+    const { rig, process, updates } = await device();
+    const own = rig.pki.caPem;
+    const nowMs = rig.clock.now();
+    const lines = [
+      signer.sign({ sequence: 1, bundle: b, previous: bundleDigest(own) }),
+      signer.sign({
+        ...{ sequence: 2, bundle: c, previous: bundleDigest(b) },
+        notBefore: nowMs - agoMs,
+      }),
+    ];
+    await updates.take(lines.join("\n"));
+    const rootsNow = (): string => bundleDigest(rig.store.current?.trustBundlePem ?? "");
+    assert.equal(rootsNow(), bundleDigest(roots(own)));
+    await rig.clock.advance(DAY_MS + 3_600_001);
+    await process.rotator.settled();
+    assert.equal(rootsNow(), bundleDigest(c));
+  });
+}
+
+test("taken early, as nobody vouches for the clock: no root leaves before the update begins", async () => {
+  const { rig, process } = await device();
+  const own = rig.pki.caPem;
+  const nowMs = rig.clock.now();
+  const updates = new TrustUpdates({
+    ...{ store: rig.store, rotator: process.rotator, log: process.log },
+    ...{ keys: () => [signer.key], device: () => "roof-7", overlapMs: () => DAY_MS },
+    time: () => ({ ...SECURE, state: "unknown", nowMs: rig.clock.now(), floorMs: 0 }),
+    onTaken: async () => undefined,
+  });
+  const begins = nowMs + 90 * DAY_MS;
+  const lines = [
+    signer.sign({ sequence: 1, bundle: b, previous: bundleDigest(own) }),
+    signer.sign({ sequence: 2, bundle: c, previous: bundleDigest(b), notBefore: begins }),
+  ];
+  await updates.take(lines.join("\n"));
+  assert.equal(bundleDigest(rig.store.current?.trustBundlePem ?? ""), bundleDigest(own + b + c));
+  assert.equal(process.rotator.status()?.overlap?.until, begins + DAY_MS);
+});

@@ -101,6 +101,50 @@ suite("trust updates by the queue", () => {
     assert.equal(rootsOf(own), bundleDigest(rig.pki.caPem + b));
   });
 
+  test("one of tomorrow holds back none of today: those before it are in force at once", async () => {
+    const { rig, own } = await device();
+    const root = rig.pki.caPem;
+    const [today = "", tomorrow = ""] = [
+      rig.signer.sign({ sequence: 1, bundle: b, previous: bundleDigest(root) }),
+      rig.signer.sign({
+        ...{ sequence: 2, bundle: c, previous: bundleDigest(b) },
+        notBefore: NOW + DAY_MS,
+      }),
+    ];
+    await own.trust.accept(`${today}\n${tomorrow}`);
+    assert.match(String(await own.attempt("trust")), /until then update 1 does/);
+    assert.equal(rootsOf(own), bundleDigest(b + root), "the old ones leave later");
+    assert.equal(await own.updates.sequence(), 1);
+    assert.partialDeepStrictEqual(await own.trust.accept(today), { outcome: "known" });
+    await rig.clock.advance(DAY_MS + 1);
+    assert.equal(await own.attempt("trust"), "done");
+    assert.equal(await own.updates.sequence(), 2);
+    assert.deepEqual(notesOf(own), []);
+  });
+
+  test("nor does one of tomorrow that stands on its own", async () => {
+    const { rig, own, chain } = await device();
+    const alone = rig.signer.sign({ sequence: 3, bundle: c, notBefore: NOW + DAY_MS });
+    await own.trust.accept([...chain, alone].join("\n"));
+    await own.attempt("trust");
+    assert.equal(await own.updates.sequence(), 2);
+    await rig.clock.advance(DAY_MS + 1);
+    assert.equal(await own.attempt("trust"), "done");
+    assert.equal(await own.updates.sequence(), 3);
+  });
+
+  test("given up, and brought once more when it counts: tried again by itself", async () => {
+    const { own, chain } = await device();
+    await own.trust.accept(chain.join("\n"));
+    await own.store.dropNote("trust-2");
+    assert.match(String(await own.attempt("trust")), /not in the store/);
+    assert.equal(own.queue.find("trust-2")?.state, "failed");
+    assert.partialDeepStrictEqual(await own.trust.offer(chain.join("\n"), "/media/usb/trust"), {
+      state: "waiting",
+    });
+    assert.equal(await own.attempt("trust"), "done");
+  });
+
   test("what the own certificate has against it passes: it is renewed", async () => {
     const { rig, own, chain } = await device();
     rig.judge = () => [{ code: "revoked", words: "it was revoked", fix: "" }];

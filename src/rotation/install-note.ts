@@ -3,10 +3,12 @@
  * is in it, only the SHA-256 of its public half. Pure.
  */
 import { createHash } from "node:crypto";
+import * as v from "valibot";
 import { AgentError } from "../base/errors.ts";
 import { spkiSha256 } from "../identity/keys/sealed-key-provider.ts";
 import { splitPem } from "../identity/pem.ts";
 import type { GenerationContent } from "../identity/store/generation.ts";
+import { formatNote, parseNote } from "../identity/store/json-note.ts";
 import { type Certificate, parseCertificate } from "../identity/x509/certificate.ts";
 
 /** An identity that somebody brings, to be put in force as soon as that is possible. */
@@ -26,13 +28,13 @@ export interface PushedIdentity {
 
 export interface InstallNote {
   readonly chainPem: string;
-  readonly trustBundlePem: string | undefined;
+  readonly trustBundlePem?: string | undefined;
   readonly spkiSha256: string;
   /** The key that was made for it ahead (`key create`); it goes when its certificate is in force. */
-  readonly pendingKey: string | undefined;
+  readonly pendingKey?: string | undefined;
   readonly origin: PushedIdentity["origin"];
   readonly force: boolean;
-  readonly epoch: string | undefined;
+  readonly epoch?: string | undefined;
 }
 
 /** The last that was put in force: nothing below it counts any more. */
@@ -44,6 +46,17 @@ export interface InstallPosition {
 }
 
 export const POSITION_NOTE = "pushed-position";
+
+const noteShape = v.object({
+  ...{ chainPem: v.string(), trustBundlePem: v.optional(v.string()), spkiSha256: v.string() },
+  ...{ pendingKey: v.optional(v.string()), origin: v.picklist(["push", "import"]) },
+  ...{ force: v.boolean(), epoch: v.optional(v.string()) },
+});
+const positionShape = v.object({
+  generation: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+  digest: v.string(),
+});
+
 /** SHA-256 over what it says, hexadecimal: the same number must mean the same. */
 export function installDigest(note: InstallNote): string {
   return createHash("sha256").update(formatInstallNote(note)).digest("hex");
@@ -55,21 +68,26 @@ export function formatInstallNote(note: InstallNote): string {
   return JSON.stringify({ version: 1, ...members });
 }
 
-/** @param text Of {@link formatInstallNote}; the store vouches for that. */
+/**
+ * @param text Of {@link formatInstallNote}.
+ * @throws AgentError `ERR_STORE_CORRUPT` for that of a later version of the agent.
+ */
 export function parseInstallNote(text: string): InstallNote {
-  const { version: _, ...note } = JSON.parse(text) as InstallNote & { readonly version: number };
-  const { trustBundlePem, pendingKey, epoch } = note;
-  return { ...note, trustBundlePem, pendingKey, epoch };
+  const note = parseNote(noteShape, text);
+  if (note !== undefined) return note;
+  throw new AgentError("ERR_STORE_CORRUPT", "this version can't read what was pushed to another");
 }
 
 export function formatPosition({ generation, digest }: InstallPosition): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify({ version: 1, generation, digest }));
+  return formatNote({ generation, digest });
 }
 
+/** @throws AgentError `ERR_STORE_CORRUPT`: without it nobody knows what counts already. */
 export function parsePosition(bytes: Uint8Array | undefined): InstallPosition {
   if (bytes === undefined) return { generation: 0, digest: "" };
-  const { generation, digest } = JSON.parse(new TextDecoder().decode(bytes)) as InstallPosition;
-  return { generation, digest };
+  const position = parseNote(positionShape, bytes);
+  if (position !== undefined) return position;
+  throw new AgentError("ERR_STORE_CORRUPT", `this version can't read the note ${POSITION_NOTE}`);
 }
 
 /** @throws AgentError `ERR_CERT_INVALID`, `ERR_IMPORT_INVALID` when there is none. */

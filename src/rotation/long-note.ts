@@ -4,8 +4,10 @@
  * removed first, so that what can be read is whole.
  */
 import { createHash } from "node:crypto";
+import * as v from "valibot";
 import { AgentError } from "../base/errors.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
+import { formatNote, parseNote } from "../identity/store/json-note.ts";
 
 /** Below what the store takes for one note. Bytes. */
 const PART_BYTES = 60 * 1024;
@@ -14,14 +16,13 @@ const MAX_PARTS = 21;
 
 type NoteStore = Pick<CertificateStore, "noteNames" | "readNote" | "writeNote" | "dropNote">;
 
-interface Head {
-  readonly version: 1;
-  readonly parts: number;
+const headShape = v.object({
+  parts: v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(MAX_PARTS)),
   /** Of the whole text. */
-  readonly sha256: string;
+  sha256: v.string(),
   /** When it fits; then there are no parts. */
-  readonly text?: string;
-}
+  text: v.optional(v.string()),
+});
 
 /** The name of the text that a note belongs to. */
 export function longNoteOf(noteName: string): string {
@@ -38,8 +39,7 @@ export function longNoteOf(noteName: string): string {
 export async function writeLongNote(store: NoteStore, name: string, text: string): Promise<void> {
   const bytes = new TextEncoder().encode(text);
   const sha256 = createHash("sha256").update(bytes).digest("hex");
-  const head = (parts: number): Head => ({ version: 1, parts, sha256 });
-  const whole = encode({ ...head(0), text });
+  const whole = formatNote({ parts: 0, sha256, text });
   if (whole.length <= PART_BYTES) return store.writeNote(name, whole);
   const parts = Math.ceil(bytes.length / PART_BYTES);
   if (parts > MAX_PARTS) {
@@ -50,7 +50,7 @@ export async function writeLongNote(store: NoteStore, name: string, text: string
     const piece = bytes.subarray(part * PART_BYTES, (part + 1) * PART_BYTES);
     await store.writeNote(`${name}.${part + 1}`, piece);
   }
-  await store.writeNote(name, encode(head(parts)));
+  await store.writeNote(name, formatNote({ parts, sha256 }));
 }
 
 /**
@@ -60,7 +60,11 @@ export async function writeLongNote(store: NoteStore, name: string, text: string
 export async function readLongNote(store: NoteStore, name: string): Promise<string | undefined> {
   const first = await store.readNote(name);
   if (first === undefined) return undefined;
-  const { parts, sha256, text } = JSON.parse(new TextDecoder().decode(first)) as Head;
+  const head = parseNote(headShape, first);
+  if (head === undefined) {
+    throw new AgentError("ERR_STORE_CORRUPT", `this version can't read the note ${name}`);
+  }
+  const { parts, sha256, text } = head;
   if (text !== undefined) return text;
   const pieces: Uint8Array[] = [];
   for (let part = 1; part <= parts; part++) {
@@ -77,8 +81,4 @@ export async function dropLongNote(store: NoteStore, name: string): Promise<void
   for (const each of store.noteNames()) {
     if (each !== name && longNoteOf(each) === name) await store.dropNote(each);
   }
-}
-
-function encode(head: Head): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(head));
 }

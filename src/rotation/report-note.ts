@@ -4,6 +4,7 @@
  * next one, as the queue knows what became of it. Pure.
  */
 import * as v from "valibot";
+import { formatNote, parseNote } from "../identity/store/json-note.ts";
 import { type KeptReport, REPORT_OUTCOMES, type ReportKind } from "./report-document.ts";
 import { NOTHING_TOLD, type Told } from "./report-transitions.ts";
 
@@ -35,7 +36,6 @@ const reportShape = v.object({
   intent: v.optional(v.string()),
 });
 const stateShape = v.object({
-  version: v.literal(1),
   ...{ last: count, lost: count },
   told: v.object({
     ...{ current: count, highest: count, confirmed: count, bad: v.array(count) },
@@ -47,7 +47,7 @@ const stateShape = v.object({
 /** Where there is no room for all words, the oldest reports lose theirs; their codes stay. */
 export function formatReports(state: ReportState): Uint8Array {
   const waiting = [...state.waiting];
-  let bytes = encode({ ...state, waiting });
+  let bytes = formatNote({ ...state, waiting });
   for (let index = 0; bytes.length > MAX_REPORT_BYTES && index < waiting.length; index++) {
     const report = waiting[index];
     if (report === undefined) break;
@@ -55,25 +55,15 @@ export function formatReports(state: ReportState): Uint8Array {
       ...report,
       reasons: report.reasons.map(({ code }) => ({ code, words: "" })),
     };
-    bytes = encode({ ...state, waiting });
+    bytes = formatNote({ ...state, waiting });
   }
   return bytes;
 }
 
 /** `undefined` for bytes that are no such note, or one of a later version. */
 export function parseReports(bytes: Uint8Array): ReportState | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return undefined;
-  }
-  const { success, output } = v.safeParse(stateShape, value);
-  if (!success) return undefined;
-  const { last, lost, told, waiting } = output;
-  return { last, lost, told: { ...told, stuck: told.stuck }, waiting };
-}
-
-function encode(state: ReportState): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify({ version: 1, ...state }));
+  const kept = parseNote(stateShape, bytes);
+  if (kept === undefined) return undefined;
+  const { told } = kept;
+  return { ...kept, told: { ...told, stuck: told.stuck } };
 }

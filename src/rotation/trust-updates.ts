@@ -6,10 +6,12 @@
  * it has been renewed under the new ones. The note is written after the bundle is in force; a power cut
  * between the two takes the same update once more, which changes nothing.
  */
+import * as v from "valibot";
 import { AgentError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { Turns } from "../base/turns.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
+import { formatNote, parseNote } from "../identity/store/json-note.ts";
 import type { FleetKey } from "../identity/time/time-statement.ts";
 import type { TimeView } from "../identity/time/time-view.ts";
 import type { TrustReplacement } from "./rotation-ports.ts";
@@ -19,6 +21,13 @@ import { judgeTrustUpdates, type TrustPosition, type TrustVerdict } from "./trus
 import { MAX_OVERLAP_MS } from "./trust-window.ts";
 
 export const TRUST_NOTE = "trust-position";
+
+const shape = v.object({
+  sequence: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+  digest: v.string(),
+  /** Of the last one that was taken, PEM. */
+  bundle: v.optional(v.string()),
+});
 
 export interface TrustUpdatesPorts {
   readonly store: CertificateStore;
@@ -105,11 +114,11 @@ export class TrustUpdates {
     const { update, steps, chain } = verdict;
     const { sequence, bundle } = update;
     // Where the chain begins must outlive a power cut after the bundle: it is then no longer in force.
-    if (kept === undefined) await store.writeNote(TRUST_NOTE, formatPosition(position));
+    if (kept === undefined) await store.writeNote(TRUST_NOTE, formatNote(position));
     const leave = whatLeaves(chain, this.#ports.time().nowMs, overlapMs());
     await rotator.replaceTrust(bundle, { ...leave, keepNeeded: true });
     const taken = { sequence, digest: bundleDigest(bundle) };
-    await store.writeNote(TRUST_NOTE, formatPosition(taken, bundle));
+    await store.writeNote(TRUST_NOTE, formatNote({ ...taken, bundle }));
     await onTaken(bundle);
     log.emit("trust.update.applied", { sequence, steps, key: update.key });
     const words = `trust update ${sequence} is in force`;
@@ -117,11 +126,8 @@ export class TrustUpdates {
   }
 
   /** @throws AgentError `ERR_STORE_CORRUPT`: without it a replay could not be told. */
-  async #position(): Promise<TrustPosition | undefined> {
-    const bytes = await this.#ports.store.readNote(TRUST_NOTE);
-    if (bytes === undefined) return undefined;
-    const { sequence, digest } = JSON.parse(new TextDecoder().decode(bytes)) as TrustPosition;
-    return { sequence, digest };
+  #position(): Promise<TrustPosition | undefined> {
+    return readPosition(this.#ports.store);
   }
 }
 
@@ -133,10 +139,17 @@ export class TrustUpdates {
 export async function takenBundle(
   store: Pick<CertificateStore, "readNote">,
 ): Promise<string | undefined> {
+  return (await readPosition(store))?.bundle;
+}
+
+async function readPosition(
+  store: Pick<CertificateStore, "readNote">,
+): Promise<v.InferOutput<typeof shape> | undefined> {
   const bytes = await store.readNote(TRUST_NOTE);
   if (bytes === undefined) return undefined;
-  const { bundle } = JSON.parse(new TextDecoder().decode(bytes)) as { readonly bundle?: string };
-  return bundle;
+  const position = parseNote(shape, bytes);
+  if (position !== undefined) return position;
+  throw new AgentError("ERR_STORE_CORRUPT", `this version can't read the note ${TRUST_NOTE}`);
 }
 
 /**
@@ -161,8 +174,4 @@ function whatLeaves(
     overlapMs: Math.min(MAX_OVERLAP_MS, overlapMs + earlyMs),
     alsoLeavingPem: between.map(({ bundle }) => bundle).join("\n"),
   };
-}
-
-function formatPosition(position: TrustPosition, bundle?: string): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify({ version: 1, ...position, bundle }));
 }

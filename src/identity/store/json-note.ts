@@ -11,15 +11,18 @@ export function formatNote(members: object): Uint8Array {
   return new TextEncoder().encode(JSON.stringify({ version: VERSION, ...members }));
 }
 
-/** `undefined` when there is no note, and for one of another version or shape: whoever reads it begins anew. */
+/**
+ * @param note Its bytes, or its text.
+ * @returns `undefined` when there is none, and for one of another version or shape.
+ */
 export function parseNote<Shape extends v.GenericSchema>(
   shape: Shape,
-  bytes: Uint8Array | undefined,
+  note: Uint8Array | string | undefined,
 ): v.InferOutput<Shape> | undefined {
-  if (bytes === undefined) return undefined;
+  if (note === undefined) return undefined;
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder().decode(bytes));
+    value = JSON.parse(typeof note === "string" ? note : new TextDecoder().decode(note));
   } catch {
     return undefined;
   }

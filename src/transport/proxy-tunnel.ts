@@ -45,7 +45,7 @@ export function openTunnel(
         if (head.length > MAX_HEAD_BYTES) fail("sent an answer that is not one to CONNECT");
         return;
       }
-      const words = refusalWords(head.toString("latin1"), where);
+      const words = refusalWords(head.toString("latin1"), where, proxy);
       if (words !== undefined) {
         fail(words);
         return;
@@ -71,7 +71,11 @@ export function openTunnel(
 }
 
 /** Why the answer is no tunnel; `undefined` if it is one. */
-function refusalWords(answer: string, where: string): string | undefined {
+function refusalWords(
+  answer: string,
+  where: string,
+  { authorization }: ProxySettings,
+): string | undefined {
   const [, status = "", reason = ""] = /^HTTP\/1\.[01] (\d{3}) ?([^\r\n]*)/.exec(answer) ?? [];
   if (status === "") return "does not speak HTTP";
   const isPage = /\r\ncontent-type: *text\/html/i.test(answer) || /\r\n\r\n\s*</.test(answer);
@@ -79,7 +83,9 @@ function refusalWords(answer: string, where: string): string | undefined {
     return isPage ? captivePortal(status) : undefined;
   }
   if (status === "407") {
-    return "demands credentials (407): put them into the proxy URL as http://user:password@host:port";
+    return authorization === undefined
+      ? "demands credentials (407): put them into the proxy URL as http://user:password@host:port"
+      : "does not take the credentials of the proxy URL (407): correct user and password";
   }
   if (status.startsWith("3") || status === "511") return captivePortal(status);
   return `refused a tunnel to ${where}: ${status} ${reason.replace(/[^\x20-\x7e]/g, "?").slice(0, 80)}`;

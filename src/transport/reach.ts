@@ -3,7 +3,7 @@
  * nothing open behind it when it fails. Nothing else in the agent opens a connection (a test sees to it).
  */
 import type { Socket } from "node:net";
-import { AgentError } from "../base/errors.ts";
+import { AgentError, isAgentError } from "../base/errors.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Network, NetworkAddress } from "../host/network.ts";
 import { raceAddresses } from "./happy-eyeballs.ts";
@@ -61,7 +61,7 @@ async function goTo(target: HostAndPort, parts: ReachParts, signal: AbortSignal)
   const { onStep } = parts;
   const proxy = proxyFor(parts.proxy, target);
   if (proxy === undefined) return connectTo(target, parts, signal);
-  const socket = await connectTo(proxy, parts, signal);
+  const socket = await toProxy(proxy, parts, signal);
   onStep("waiting for the proxy to open a tunnel");
   try {
     await openTunnel(socket, target, proxy, signal);
@@ -70,6 +70,20 @@ async function goTo(target: HostAndPort, parts: ReachParts, signal: AbortSignal)
     socket.on("error", () => undefined);
     socket.destroy();
     throw error;
+  }
+}
+
+/** Whoever reads the error has asked for another address, and must not look for the fault there. */
+async function toProxy(
+  proxy: ProxySettings,
+  parts: ReachParts,
+  signal: AbortSignal,
+): Promise<Socket> {
+  try {
+    return await connectTo(proxy, parts, signal);
+  } catch (error) {
+    if (signal.aborted || !isAgentError(error)) throw error;
+    throw new AgentError(error.code, `can't reach the proxy: ${error.message}`, { cause: error });
   }
 }
 

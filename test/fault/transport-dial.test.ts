@@ -448,6 +448,24 @@ suite("HTTP CONNECT proxy", () => {
       assert.ok(network.sockets.every((socket) => socket.destroyed));
     });
   }
+  test("a proxy that refuses our credentials is not said to miss them", async () => {
+    await using proxy = await startProxy(
+      () => "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+    );
+    using out = dialer({ proxy: parseProxy(`http://ann:wrong@127.0.0.1:${proxy.port}`, []) });
+    const dialled = out.dial({ host: "localhost", port: 1, alpn }, never());
+    await fails(
+      dialled,
+      "ERR_RPC_CONNECT",
+      /does not take the credentials of the proxy URL \(407\)/,
+    );
+  });
+  test("a proxy that is not there is named as the proxy", async () => {
+    using out = dialer({ proxy: parseProxy("http://127.0.0.1:1", []) });
+    const dialled = out.dial({ host: "localhost", port: 2, alpn }, never());
+    const words = /^can't reach the proxy: 127\.0\.0\.1:1 refused the connection/;
+    await fails(dialled, "ERR_RPC_CONNECT", words);
+  });
   test("targets of the no-proxy list go past it", async () => {
     await using server = await tlsServer(await pki.issue("greeter"));
     using out = dialer({ proxy: parseProxy("http://127.0.0.1:1", ["127.0.0.0/8"]) });

@@ -33,7 +33,7 @@ export const fleetTimeCommand = command({
   async run({ terminal, report, options, positionals: [name = ""] }) {
     const time = parseMoment(options.time, "--time", HELP) ?? terminal.clock.now();
     const challenge = readChallenge(await readText(terminal, name), name);
-    const signer = await openSigningKey(terminal, options, HELP);
+    const signer = await openSigningKey(terminal, report, options, HELP);
     const { formatStatement, parseStatement, signStatement } = await import(
       "../../identity/time/time-statement.ts"
     );

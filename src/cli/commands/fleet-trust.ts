@@ -86,7 +86,7 @@ export const fleetTrustCommand = command({
       bundlePem: await readTextInput(terminal, bundle, "--bundle"),
       chain: before === undefined ? [] : parseTrustUpdates(before),
     };
-    const signer = await openSigningKey(terminal, options, HELP);
+    const signer = await openSigningKey(terminal, report, options, HELP);
     const { update, line, remarks } = nextUpdate(next, signer, nowMs);
     const kept = before === undefined || cut ? "" : before.replace(/\n*$/, "\n");
     const text = `${kept}${line}\n`;

@@ -1,6 +1,6 @@
 /** The fleet's commands, as the operator types them on a machine that has nothing but files. */
 import assert from "node:assert/strict";
-import { lstatSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, lstatSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, suite, test } from "node:test";
@@ -207,6 +207,19 @@ suite("fleet trust", () => {
     await newKey("other.key");
     const again = await good(`${SIGN.replace("fleet.key", "other.key")} --bundle root4.pem`);
     assert.match(String(again["remarks"]), /another key.*same authorities/);
+  });
+
+  test("a key that others may read and that has no passphrase is signed with, and told", async () => {
+    await good("fleet init lab.key --no-passphrase");
+    await newKey();
+    const lab = "fleet trust --key lab.key --chain lab.jsonl --bundle root2.pem --any-previous";
+    assert.equal((await run(lab)).err, "");
+    for (const name of ["lab.key", "fleet.key"]) chmodSync(join(directory, name), 0o644);
+    const told = await run(lab);
+    assert.equal(told.code, 0);
+    assert.match(told.err, /warning: others .* lab\.key, and it has no passphrase: chmod 0600/);
+    const encrypted = await run(`${SIGN} --bundle root2.pem --from root1.pem`);
+    assert.deepEqual([encrypted.code, encrypted.err], [0, ""]);
   });
 
   test("64 updates are the most: then the last may stand on its own and begin anew", async () => {

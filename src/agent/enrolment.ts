@@ -50,6 +50,11 @@ const ANSWER_NOTE = "enrolment-answer";
 const LOST =
   "the authority may have answered all the same, and the token may be spent: give the same command again, and if the token is then refused have a new one made; the key is kept";
 
+interface EnrolmentAnswer extends Issued {
+  /** It did answer us when it came, which may have been before this start. */
+  readonly answeredUs?: boolean;
+}
+
 export class Enrolment {
   readonly #parts: EnrolmentParts;
   readonly #stopping = new AbortController();
@@ -93,7 +98,7 @@ export class Enrolment {
     const names = configuredNames(config) ?? namesInForce(store);
     const { reference } = key;
     const asked = digestOf(reference.spkiSha256, token, names);
-    let issued = await this.#answerInHand(asked);
+    let issued: EnrolmentAnswer | undefined = await this.#answerInHand(asked);
     if (issued === undefined) {
       onStep(`asking ${config.issuer.url ?? config.issuer.csrDir} (${issuer.kind})`);
       issued = await this.#ask(issuer, { key, token, names }, asked);
@@ -129,8 +134,8 @@ export class Enrolment {
     } catch (error) {
       throw explained(error, request.token);
     }
-    const { chainPem, rootPem, trustBundlePem } = issued;
-    const note = { v: 1, asked, chainPem, rootPem, trustBundlePem };
+    const { chainPem, rootPem, trustBundlePem, answersUs: answeredUs } = issued;
+    const note = { v: 1, asked, chainPem, rootPem, trustBundlePem, answeredUs };
     try {
       await store.writeNote(ANSWER_NOTE, Buffer.from(JSON.stringify(note)));
     } catch (error) {
@@ -141,18 +146,19 @@ export class Enrolment {
   }
 
   /** The certificate of an attempt that ended before it was in force: the token for it is spent. */
-  async #answerInHand(asked: string): Promise<Issued | undefined> {
+  async #answerInHand(asked: string): Promise<EnrolmentAnswer | undefined> {
     const { store, time } = this.#parts;
     try {
       const bytes = await store.readNote(ANSWER_NOTE);
       if (bytes === undefined) return undefined;
-      const note = JSON.parse(Buffer.from(bytes).toString()) as Partial<Issued> & {
+      const note = JSON.parse(Buffer.from(bytes).toString()) as Partial<EnrolmentAnswer> & {
         readonly asked?: string;
       };
-      const { chainPem = "", rootPem = "", trustBundlePem } = note;
+      const { chainPem = "", rootPem = "", trustBundlePem, answeredUs = false } = note;
       if (note.asked !== asked) return undefined;
       if (parseCertificate(chainPem).summary.notAfter < time.view().floorMs) return undefined;
-      return { chainPem, rootPem, trustBundlePem, answersUs: false, remarks: [] };
+      const answer = { chainPem, rootPem, trustBundlePem, answersUs: false, remarks: [] };
+      return { ...answer, answeredUs: answeredUs === true };
     } catch (error) {
       if (error instanceof SyntaxError || isAgentError(error)) return undefined;
       throw error;

@@ -56,6 +56,7 @@ export async function openStoreRooms(parts: StoreRoomsParts): Promise<StoreRooms
       [Symbol.asyncDispose]: () => kept.disposeAsync(),
     };
   }
+  open.defer(time.jumps.onJump(() => identity.rotator.clockChanged()));
   const shared = { config, ports, store, identity, time, queue: queue.queue, log };
   const renewal = open.use(
     await openRenewal({ ...shared, signs, heldMs: (intent) => queue.heldMs(intent) }),

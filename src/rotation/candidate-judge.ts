@@ -14,6 +14,8 @@ import type {
   Reason,
 } from "../identity/validator/candidate-report.ts";
 import { CandidateRefused } from "./candidate-refused.ts";
+import { isOfDates } from "./dates-in-doubt.ts";
+import { SELF_HANDSHAKE_FAILED } from "./identity-state.ts";
 import { openSnapshot, type Snapshot } from "./snapshot.ts";
 import { droppedFrom } from "./trust-overlap.ts";
 
@@ -41,11 +43,6 @@ export interface Judged {
   readonly content: IdentityContent;
   readonly digest: string;
 }
-
-/** Of the certificate and of its authorities. */
-const DATES: ReadonlySet<string> = new Set(
-  ["expired", "not-yet-valid"].flatMap((code) => [code, `authority-${code}`]),
-);
 
 export class CandidateJudge {
   readonly #ports: JudgePorts;
@@ -92,7 +89,7 @@ export class CandidateJudge {
       inForce.key.spkiSha256 === candidate.key.spkiSha256;
     if (same && report.reasons.length > 0) {
       const anyway = await this.report(inForce, purpose);
-      const dates = anyway.reasons.map(({ code }) => code).filter((code) => DATES.has(code));
+      const dates = anyway.reasons.map(({ code }) => code).filter(isOfDates);
       return this.#judgedBeside(candidate, report, dates);
     }
     const { reasons, material } = report;
@@ -142,7 +139,7 @@ export class CandidateJudge {
     const outcome = await this.#ports.trial.run({ chainPem, trustBundlePem, tlsKey });
     if (outcome.kind === "failed") {
       const words = `it can't shake hands with itself (${outcome.step}: ${outcome.cause})`;
-      throw new CandidateRefused([localReason("self-handshake-failed", words)]);
+      throw new CandidateRefused([localReason(SELF_HANDSHAKE_FAILED, words)]);
     }
     return snapshot;
   }

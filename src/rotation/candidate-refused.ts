@@ -2,6 +2,7 @@
  * The error of an installation that was refused: every reason, each with a code and a fix.
  */
 import { AgentError } from "../base/errors.ts";
+import type { Generation, MarkReason } from "../identity/store/generation.ts";
 import type { Reason } from "../identity/validator/candidate-report.ts";
 
 export class CandidateRefused extends AgentError {
@@ -13,4 +14,19 @@ export class CandidateRefused extends AgentError {
     });
     this.reasons = reasons;
   }
+}
+
+/** What is kept with a generation that an error kept from going in force. */
+export function reasonsOf(error: AgentError): readonly MarkReason[] {
+  if (error instanceof CandidateRefused) return error.reasons;
+  return [{ code: error.code, words: error.message }];
+}
+
+export function knownBad({ number, reasons }: Generation): Reason {
+  const words = reasons.map(({ words }) => words).join("; ");
+  return {
+    code: "known-bad",
+    words: `it is generation ${number}, which failed before: ${words}`,
+    fix: "correct the cause, then import it with --force, or import another",
+  };
 }

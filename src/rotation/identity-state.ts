@@ -24,6 +24,9 @@ export const FALL_BACK_CODES = {
   key: "key-unusable",
 } as const;
 
+/** Why a generation never went in force: it could not shake hands with itself. */
+export const SELF_HANDSHAKE_FAILED = "self-handshake-failed";
+
 const TAKEN_BACK: ReadonlySet<string> = new Set(Object.values(FALL_BACK_CODES));
 
 /**
@@ -48,6 +51,16 @@ export function takenBack(
   return history
     .filter((generation) => generation.number > current.number && wasTakenBack(generation))
     .toSorted((a, b) => b.number - a.number)[0];
+}
+
+/**
+ * Whether it is bad for what it is: then nothing is tried again with its certificate or its key. One that was
+ * given up since the disk or the clock was not ready for it may come again.
+ */
+export function hasFailed(generation: Generation): boolean {
+  const { mark, reasons } = generation;
+  if (wasTakenBack(generation)) return true;
+  return mark === "bad" && reasons.some(({ code }) => code === SELF_HANDSHAKE_FAILED);
 }
 
 /** Bad because it failed in force; one that was only given up before (a full disk) may come again. */

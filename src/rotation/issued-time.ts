@@ -7,15 +7,17 @@ import { findPaths, Issuers } from "../identity/validator/issuer-paths.ts";
 import { parseCertificate } from "../identity/x509/certificate.ts";
 
 /**
- * The authority made it just now, in answer to us: the best that this device ever learns of the time.
+ * The authority made it in answer to us: just now, the best that this device ever learns of the time; or before
+ * this start, and then it is that late at least.
  *
  * @returns `undefined` for what may be old, and without a way to a root of `trustBundlePem`.
  */
 export function issuedTimeClaim(
-  { chainPem, answersUs }: Pick<Issued, "chainPem" | "answersUs">,
+  issued: Pick<Issued, "chainPem" | "answersUs"> & { readonly answeredUs?: boolean },
   trustBundlePem: string,
 ): TimeClaim | undefined {
-  if (!answersUs) return undefined;
+  const { chainPem, answersUs, answeredUs = answersUs } = issued;
+  if (!answeredUs) return undefined;
   const [leaf, ...others] = splitPem(chainPem)
     .filter(({ label }) => label.endsWith("CERTIFICATE"))
     .map(({ text }) => parseCertificate(text));
@@ -28,7 +30,7 @@ export function issuedTimeClaim(
     source: "certificate",
     atMs: leaf.summary.notBefore,
     issuers: path.slice(1).map(({ summary }) => summary),
-    answersUs: true,
+    ...{ answersUs, answeredUs },
     evidence: leaf.summary.fingerprint,
   };
 }

@@ -12,6 +12,7 @@ import { spkiSha256 as digestOf } from "../identity/keys/sealed-key-provider.ts"
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
 import { parseCertificate } from "../identity/x509/certificate.ts";
 import type { Intent } from "../queue/intent.ts";
+import { hasFailed } from "./identity-state.ts";
 import { QuietNote } from "./quiet-note.ts";
 
 export const ANSWER_NOTE = "renewal-answer";
@@ -23,12 +24,21 @@ export interface RenewalAnswersOptions {
   readonly log: Logger;
 }
 
+/** It may be old by now, and so says nothing of the present. */
+export interface KeptAnswer extends Issued {
+  readonly answersUs: false;
+  /** It did answer us when it came. */
+  readonly answeredUs: boolean;
+}
+
 const shape = v.object({
   /** Of the intent: its id alone says nothing of another epoch of the store. */
   epoch: v.string(),
   intent: v.string(),
   ...{ spkiSha256: v.string(), chainPem: v.string(), rootPem: v.string() },
   remarks: v.array(v.string()),
+  /** Of a version that did not keep it: no proof. */
+  answeredUs: v.optional(v.boolean(), false),
 });
 type Kept = v.InferOutput<typeof shape>;
 
@@ -49,9 +59,10 @@ export class RenewalAnswers {
    * @param spkiSha256 Of the key that the certificate is for.
    */
   keep(intent: Intent, spkiSha256: string, issued: Issued): Promise<void> {
-    const { chainPem, rootPem, remarks } = issued;
+    const { chainPem, rootPem, remarks, answersUs } = issued;
     const { id, epoch } = intent;
-    const kept = { epoch, intent: id, spkiSha256, chainPem, rootPem, remarks: [...remarks] };
+    const answer = { chainPem, rootPem, remarks: [...remarks], answeredUs: answersUs };
+    const kept = { epoch, intent: id, spkiSha256, ...answer };
     return this.#turns.take(() => this.#note.write(kept));
   }
 
@@ -59,20 +70,21 @@ export class RenewalAnswers {
    * The answer in hand; `undefined` when there is none for this intent and key, when it has ended, or when
    * it was in force and has failed. Never rejects.
    */
-  async find({ id, epoch }: Intent, spkiSha256: string): Promise<Issued | undefined> {
+  async find({ id, epoch }: Intent, spkiSha256: string): Promise<KeptAnswer | undefined> {
     const { store, nowMs } = this.#options;
     const kept = await this.#turns.take(() => this.#read());
     if (kept === undefined || kept.intent !== id || kept.epoch !== epoch) return undefined;
     if (kept.spkiSha256 !== spkiSha256) return undefined;
-    const { chainPem, rootPem, remarks } = kept;
+    const { chainPem, rootPem, remarks, answeredUs } = kept;
     const { notAfter, fingerprint } = parseCertificate(chainPem).summary;
     if (notAfter <= nowMs()) return undefined;
-    const hasFailed = store
-      .history()
-      .filter(({ mark }) => mark === "bad")
-      .some((each) => parseCertificate(each.chainPem).summary.fingerprint === fingerprint);
-    // It may be old by now, and so says nothing of the time.
-    return hasFailed ? undefined : { chainPem, rootPem, remarks, answersUs: false };
+    const failed = store.history().filter(hasFailed);
+    if (
+      failed.some((each) => parseCertificate(each.chainPem).summary.fingerprint === fingerprint)
+    ) {
+      return undefined;
+    }
+    return { chainPem, rootPem, remarks, answersUs: false, answeredUs };
   }
 
   /** Removes the one in hand unless it belongs to one of these intents. Never rejects. */

@@ -1,6 +1,7 @@
 /** What a failed renewal means: for the operator, for the history of outages, for the next attempt. Pure. */
-import { type AgentError, ERRORS, errorText, isAgentError } from "../base/errors.ts";
+import { AgentError, ERRORS, type ErrorFields, errorText, isAgentError } from "../base/errors.ts";
 import { IssuerError, type IssuerReason } from "../identity/issuer.ts";
+import type { FailureTraits } from "../queue/handlers.ts";
 import type { RenewalFault } from "./renewal-ports.ts";
 
 /** Of these nothing is known to have been heard by the authority. */
@@ -52,4 +53,17 @@ export function faultOf(
 /** `ERR_STORE_FULL` -> `store-full`. */
 function reasonOfCode(code: string): string {
   return code.replace(/^ERR_/, "").toLowerCase().replaceAll("_", "-");
+}
+
+/** What the queue is told of a failed attempt: never that it is for good, as authorities change their mind. */
+export class RenewalFailed extends AgentError implements FailureTraits {
+  readonly retryAfterMs: number | undefined;
+  readonly fault: RenewalFault;
+
+  constructor(error: AgentError, fault: RenewalFault, retryAfterMs: number | undefined) {
+    const fields: ErrorFields = { ...error.fields, fix: fault.fix };
+    super(error.code, error.message, { cause: error, fields });
+    this.retryAfterMs = retryAfterMs;
+    this.fault = fault;
+  }
 }

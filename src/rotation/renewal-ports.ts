@@ -40,6 +40,13 @@ export interface RenewalPorts {
   readonly log: Logger;
 }
 
+/** {@link OutageHistory} is one. */
+export interface RenewalOutages {
+  /** Nobody answered. */
+  failed(): Promise<void>;
+  reached(): Promise<void>;
+}
+
 /** Why the last attempt gave no certificate. */
 export interface RenewalFault {
   /** `ERR_ISSUER_BUSY`, `ERR_CERT_REFUSED`, ... */

@@ -18,51 +18,35 @@
  * After expiry an authority may renew the old key only: then that comes first, and is put in force, and the
  * new key follows in the same attempt.
  */
-import { AgentError, type ErrorFields, isAgentError } from "../base/errors.ts";
-import { createCertificateRequest } from "../identity/exchange/certificate-request.ts";
-import { type Issued, IssuerError, type OwnIdentityForIssuer } from "../identity/issuer.ts";
-import type { CreatableAlgorithm, KeyAlgorithm, OpenKey } from "../identity/keys/key-provider.ts";
+import { AgentError, isAgentError } from "../base/errors.ts";
+import { type Issued, IssuerError } from "../identity/issuer.ts";
+import type {
+  CreatableAlgorithm,
+  KeyAlgorithm,
+  KeyReference,
+  OpenKey,
+} from "../identity/keys/key-provider.ts";
 import { formatMoment } from "../identity/span-words.ts";
-import { parseTrustBundle } from "../identity/trust-bundle.ts";
 import { type Certificate, parseCertificate } from "../identity/x509/certificate.ts";
-import type { FailureTraits, Hold, IntentSteps } from "../queue/handlers.ts";
+import type { Hold, IntentSteps } from "../queue/handlers.ts";
 import { type Intent, objectNamed } from "../queue/intent.ts";
 import { CandidateRefused } from "./candidate-refused.ts";
-import { issuedTimeClaim } from "./issued-time.ts";
+import { hasFailed } from "./identity-state.ts";
 import { RefusalPause } from "./refusal-pause.ts";
 import { RenewalAnswers } from "./renewal-answer.ts";
-import { faultOf, isCutOff, needsOperator, retryAfterOf } from "./renewal-fault.ts";
+import { faultOf, needsOperator, RenewalFailed, retryAfterOf } from "./renewal-fault.ts";
 import { leastWaitMs, MAX_RETRY_MS } from "./renewal-policy.ts";
-import type { RenewalFault, RenewalPorts } from "./renewal-ports.ts";
+import type { RenewalFault, RenewalOutages, RenewalPorts } from "./renewal-ports.ts";
+import { RenewalRequests, type Wish } from "./renewal-requests.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** Begins the names of pending keys that belong to renewals; the intent's id follows. */
 export const KEY_PREFIX = "renewal.";
-/** For the request, whatever the issuer hangs in: a link with 2 s round trips needs seconds. */
-const REQUEST_LIMIT_MS = 120_000;
-
-/** What the queue is told of a failed attempt: never that it is for good, as authorities change their mind. */
-export class RenewalFailed extends AgentError implements FailureTraits {
-  readonly retryAfterMs: number | undefined;
-  readonly fault: RenewalFault;
-
-  constructor(error: AgentError, fault: RenewalFault, retryAfterMs: number | undefined) {
-    const fields: ErrorFields = { ...error.fields, fix: fault.fix };
-    super(error.code, error.message, { cause: error, fields });
-    this.retryAfterMs = retryAfterMs;
-    this.fault = fault;
-  }
-}
-
-export interface RenewalOutages {
-  failed(): Promise<void>;
-  reached(): Promise<void>;
-}
 
 export class RenewalWork {
   readonly #ports: RenewalPorts;
-  readonly #outages: RenewalOutages;
   readonly #answers: RenewalAnswers;
+  readonly #requests: RenewalRequests;
   /** After refusals; the queue asks for it before each attempt. */
   readonly pause: RefusalPause;
   lastAttempt: number | undefined;
@@ -71,10 +55,10 @@ export class RenewalWork {
 
   constructor(ports: RenewalPorts, outages: RenewalOutages) {
     this.#ports = ports;
-    this.#outages = outages;
     const { store, time, clock, random, log } = ports;
     this.pause = new RefusalPause({ store, clock, random, log });
     this.#answers = new RenewalAnswers({ store, log, nowMs: () => time.view().nowMs });
+    this.#requests = new RenewalRequests(ports, this.#answers, outages);
   }
 
   /** Why it is not attempted though it is due, for the queue's worker: the authority has refused it. */
@@ -162,14 +146,14 @@ export class RenewalWork {
     if (intent.step !== "request") await steps.advance("request", objectNamed("key", name));
     let issued: Issued;
     try {
-      issued = await this.#askForNew(intent, key, signal);
+      issued = await this.#requests.forNew(this.#wish(intent, signal), key);
     } catch (error) {
       if (!(error instanceof IssuerError) || error.reason !== "expired") throw error;
       const { number } = this.#inForce().generation;
-      const bridge = await this.#askForOwn(intent, signal);
+      const bridge = await this.#requests.forOwn(this.#wish(intent, signal));
       await this.#install(this.#inForce().key, bridge);
       this.#ports.log.emit("renewal.bridged", { intent: intent.id, generation: number });
-      issued = await this.#askForNew(intent, key, signal);
+      issued = await this.#requests.forNew(this.#wish(intent, signal), key);
     }
     await steps.advance("install");
     return this.#install(key, issued);
@@ -181,7 +165,7 @@ export class RenewalWork {
     const resumed = await this.#resumeAnswer(intent, this.#inForce().key, steps);
     if (resumed !== undefined) return resumed;
     if (intent.step !== "request") await steps.advance("request");
-    const issued = await this.#askForOwn(intent, signal);
+    const issued = await this.#requests.forOwn(this.#wish(intent, signal));
     await steps.advance("install");
     return this.#install(this.#inForce().key, issued);
   }
@@ -197,7 +181,7 @@ export class RenewalWork {
     key: OpenKey,
     steps: IntentSteps | undefined,
   ): Promise<Renewed | undefined> {
-    const issued = await this.#answers.find(intent, key.reference.spkiSha256);
+    const issued = await this.#requests.inHand(intent, key);
     if (issued === undefined) return undefined;
     const { fingerprint } = parseCertificate(issued.chainPem).summary;
     if (fingerprint === this.#inForce().leaf.summary.fingerprint) return undefined;
@@ -212,91 +196,17 @@ export class RenewalWork {
     }
   }
 
-  /** A certificate for the key in force. */
-  #askForOwn(intent: Intent, signal: AbortSignal): Promise<Issued> {
-    const { key } = this.#inForce();
-    const request = (limit: AbortSignal) => this.#ports.issuer.renew(this.#own(), limit);
-    return this.#ask(request, this.#keep(intent, key), signal);
-  }
-
-  async #askForNew(intent: Intent, key: OpenKey, signal: AbortSignal): Promise<Issued> {
-    const { leaf } = this.#inForce();
-    const { dnsNames, ipAddresses, uris } = leaf.names;
-    const csrPem = await createCertificateRequest(key, {
-      commonName: leaf.commonNames[0] ?? "",
-      sans: { dns: dnsNames, ip: ipAddresses, uri: uris },
-    });
-    const request = (limit: AbortSignal) =>
-      this.#ports.issuer.rekey(this.#own(), key, csrPem, limit);
-    return this.#ask(request, this.#keep(intent, key), signal);
-  }
-
-  /** What the answer proves of the time comes second: that may be written, too, and a kill in between costs a certificate. */
-  #keep(intent: Intent, key: OpenKey): (issued: Issued) => Promise<void> {
-    return async (issued) => {
-      await this.#answers.keep(intent, key.reference.spkiSha256, issued);
-      const claim = issuedTimeClaim(issued, this.#bundleWith(issued));
-      if (claim !== undefined) this.#ports.time.claim(claim);
-    };
-  }
-
-  /** One request with a limit, and its answer kept; tells the history of outages how it went. */
-  async #ask(
-    request: (signal: AbortSignal) => Promise<Issued>,
-    keep: (issued: Issued) => Promise<void>,
-    signal: AbortSignal,
-  ): Promise<Issued> {
-    const { clock } = this.#ports;
-    signal.throwIfAborted();
-    const limit = new AbortController();
-    const late = Promise.withResolvers<never>();
-    const end = (reason: unknown): void => {
-      limit.abort(reason);
-      late.reject(reason);
-    };
-    const onAbort = (): void => end(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    const timer = clock.setTimer(REQUEST_LIMIT_MS, () => {
-      const words = `the authority has not answered within ${REQUEST_LIMIT_MS / 1000} s`;
-      end(
-        new IssuerError("ERR_ISSUER_UNREACHABLE", { reason: "timeout", words, lostAnswer: true }),
-      );
-    });
-    try {
-      const asked = request(limit.signal).then(async (issued) => {
-        await keep(issued);
-        return issued;
-      });
-      // What ends after the limit has nobody left who waits for it; its answer is kept all the same.
-      asked.catch(() => undefined);
-      const issued = await Promise.race([asked, late.promise]);
-      await this.#outages.reached();
-      return issued;
-    } catch (error) {
-      if (isCutOff(error)) await this.#outages.failed();
-      else if (error instanceof IssuerError) await this.#outages.reached();
-      throw error;
-    } finally {
-      timer.cancel();
-      signal.removeEventListener("abort", onAbort);
-    }
-  }
-
   async #install(key: OpenKey, issued: Issued): Promise<Renewed> {
     const { rotator, source } = this.#ports;
     const { reference } = key;
     const { chainPem } = issued;
     const { generation, warnings } = await rotator.install(
-      { key: reference, chainPem, trustBundlePem: this.#bundleWith(issued) },
+      { key: reference, chainPem, trustBundlePem: this.#requests.bundleWith(issued) },
       { origin: "renewal" },
     );
     this.remarks = [...issued.remarks, ...warnings.map(({ words }) => words)];
     const { leaf } = source;
     return { generation: generation.number, leaf: leaf ?? parseCertificate(chainPem) };
-  }
-
-  #bundleWith({ rootPem }: Issued): string {
-    return withRoot(this.#ports.store.current?.trustBundlePem ?? "", rootPem);
   }
 
   #failed(error: AgentError, intent: Intent): RenewalFailed {
@@ -325,9 +235,8 @@ export class RenewalWork {
     return snapshot;
   }
 
-  #own(): OwnIdentityForIssuer {
-    const { key, material } = this.#inForce();
-    return { key, chainPem: material.chainPem };
+  #wish(intent: Intent, signal: AbortSignal): Wish {
+    return { intent, own: this.#inForce(), signal };
   }
 
   /** Whether somebody gave the device another identity since the intent was made. */
@@ -358,16 +267,11 @@ export class RenewalWork {
   }
 
   /** The key of an attempt before, unless its generation has failed. */
-  #usableKey(intent: Intent) {
+  #usableKey(intent: Intent): KeyReference | undefined {
     const { store } = this.#ports;
     const pending = store.pendingKeys().get(keyName(intent));
-    return this.#isBad(pending?.spkiSha256) ? undefined : pending;
-  }
-
-  #isBad(spkiSha256: string | undefined): boolean {
-    return this.#ports.store
-      .history()
-      .some(({ key, mark }) => mark === "bad" && key.spkiSha256 === spkiSha256);
+    const failed = store.history().filter(hasFailed);
+    return failed.some(({ key }) => key.spkiSha256 === pending?.spkiSha256) ? undefined : pending;
   }
 }
 
@@ -378,13 +282,6 @@ interface Renewed {
 
 export function keyName({ id }: Pick<Intent, "id">): string {
   return `${KEY_PREFIX}${id}`;
-}
-
-/** The authority has moved to its next root, which the issuer vouches for; none is dropped here. */
-function withRoot(bundlePem: string, rootPem: string): string {
-  const trusted = parseTrustBundle(bundlePem).map(({ summary }) => summary.fingerprint);
-  const known = trusted.includes(parseCertificate(rootPem).summary.fingerprint);
-  return known ? bundlePem : `${bundlePem.trimEnd()}\n${rootPem}`;
 }
 
 /** The first, second, fourth, eighth, ...: a log is a flash write, too. */

@@ -5,7 +5,7 @@
  * | the process died | the store then has | what the start does |
  * |---|---|---|
  * | before `stage` was durable | what it had | nothing: nobody was told that it is durable |
- * | between `stage` and `commit` | `next` | judges `next` anew and goes on from there; refused: gives it up, marked bad |
+ * | between `stage` and `commit` | `next` | judges `next` anew and goes on from there; refused: gives it up, marked bad; refused by dates that only a doubtful clock speaks against: leaves it until the clock is set, the next start, or the next installation |
  * | the same, but `next` is what is in force | `next` with the digest of `current` | gives `next` up |
  * | between `commit` and the end of probation | `current` staged or unproven | publishes it; probation from its beginning |
  * | after a peer accepted it | `current` trialled | publishes it; probation is over |

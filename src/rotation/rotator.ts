@@ -8,12 +8,13 @@
  * commit a failure changes nothing that is in force; state is in the store's marks alone, so that a
  * process that dies anywhere goes on from there (`resume.ts` has the table).
  */
-import { type AgentError, errorText, isAgentError } from "../base/errors.ts";
+import { errorText } from "../base/errors.ts";
 import type { Part } from "../base/lifecycle.ts";
-import type { Generation } from "../identity/store/generation.ts";
-import type { CandidateReport, Reason } from "../identity/validator/candidate-report.ts";
+import type { Generation, MarkReason } from "../identity/store/generation.ts";
+import type { CandidateReport } from "../identity/validator/candidate-report.ts";
+import { Adoption } from "./adoption.ts";
 import { CandidateJudge, type IdentityContent, type Judged } from "./candidate-judge.ts";
-import { CandidateRefused } from "./candidate-refused.ts";
+import { CandidateRefused, knownBad } from "./candidate-refused.ts";
 import { FallBack } from "./fall-back.ts";
 import { FALL_BACK_CODES, wasTakenBack } from "./identity-state.ts";
 import { InstallQueue } from "./install-queue.ts";
@@ -46,6 +47,7 @@ export class Rotator implements Part {
   readonly #listeners = new Set<() => void>();
   readonly #queue = new InstallQueue(() => this.#changed());
   readonly #window: TrustWindow;
+  readonly #adoption: Adoption;
   #probation: RunningProbation | undefined;
   #look: Look | undefined;
   #closed = false;
@@ -56,6 +58,11 @@ export class Rotator implements Part {
     this.#judge = new CandidateJudge(options);
     this.#fallBack = new FallBack(options, this.#judge);
     this.#window = new TrustWindow(options, (left) => this.#dropLeaving(left));
+    this.#adoption = new Adoption({
+      ...{ store: options.store, time: options.time },
+      goOn: async (next) => this.#goOn((await this.#judged(next)).digest),
+      giveUp: (reasons) => this.#discard(reasons),
+    });
   }
 
   /**
@@ -81,7 +88,7 @@ export class Rotator implements Part {
     for (const step of steps) {
       signal.throwIfAborted();
       if (step === "leave-bad" && current !== undefined) await this.#fallBack.run(current.reasons);
-      if (step === "adopt-next") await this.#adoptNext();
+      if (step === "adopt-next") await this.#queue.run(() => this.#adoption.run());
       if (step === "give-up-next") await this.#giveUpNext();
     }
     // Adopting has begun its own; a fall-back needs none.
@@ -181,6 +188,14 @@ export class Rotator implements Part {
     this.#beginProbation();
   }
 
+  /** The clock is another one: what a start left staged is judged by it. */
+  clockChanged(): void {
+    if (this.#closed || !this.#adoption.waits) return;
+    void this.#queue.run(async () => {
+      if (this.#adoption.waits) await this.#adoption.run();
+    });
+  }
+
   /** Resolves when no change runs or waits and no probation is on; for tests and orderly ends. */
   async settled(): Promise<void> {
     await this.#queue.idle();
@@ -268,33 +283,19 @@ export class Rotator implements Part {
     } catch (error) {
       this.#say.storeFailed(error);
       // Else the next start would put in force what its sender believes to have failed.
-      const reason = { code: "commit-failed", words: errorText(error) };
-      await store.discardNext([reason]).catch((again: unknown) => this.#say.unwritten(again));
+      await this.#discard([{ code: "commit-failed", words: errorText(error) }]);
       throw error;
     }
   }
 
-  /** At start: staged by a process that then died. Whoever staged it has gone, so a refusal is only said. */
-  async #adoptNext(): Promise<void> {
-    const { store } = this.#options;
-    const { next } = store;
-    if (next === undefined) return;
-    try {
-      const { digest } = await this.#judged(next);
-      await this.#queue.run(() => this.#goOn(digest));
-    } catch (error) {
-      if (!isAgentError(error)) throw error;
-      if (store.next?.number !== next.number) return;
-      const reasons = error instanceof CandidateRefused ? error.reasons : [reasonOf(error)];
-      await store.discardNext(reasons).catch((again: unknown) => this.#say.unwritten(again));
-    }
+  #giveUpNext(): Promise<void> {
+    const words = "it is what is in force, or was given up before";
+    return this.#discard([{ code: "superseded", words }]);
   }
 
-  async #giveUpNext(): Promise<void> {
-    const reason = { code: "superseded", words: "it is what is in force, or was given up before" };
-    await this.#options.store.discardNext([reason]).catch((error: unknown) => {
-      this.#say.unwritten(error);
-    });
+  async #discard(reasons: readonly MarkReason[]): Promise<void> {
+    const { store } = this.#options;
+    await store.discardNext(reasons).catch((error: unknown) => this.#say.unwritten(error));
   }
 
   #dropLeaving(left: () => string | undefined): Promise<void> {
@@ -378,17 +379,4 @@ export class Rotator implements Part {
       this.#say.unwritten(error);
     }
   }
-}
-
-function knownBad({ number, reasons }: Generation): Reason {
-  const words = reasons.map(({ words }) => words).join("; ");
-  return {
-    code: "known-bad",
-    words: `it is generation ${number}, which failed before: ${words}`,
-    fix: "correct the cause, then import it with --force, or import another",
-  };
-}
-
-function reasonOf(error: AgentError): { readonly code: string; readonly words: string } {
-  return { code: error.code, words: error.message };
 }

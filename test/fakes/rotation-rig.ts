@@ -66,6 +66,8 @@ export class RotationRig {
   };
   timeState: TimeState = "network";
   clockWrong = false;
+  /** What else is known of the time. */
+  time: Partial<TimeView> = {};
   probes = 0;
 
   constructor(pki: TestPki) {
@@ -146,6 +148,7 @@ export class RotationRig {
       floorMs: 0,
       clockWrong: this.clockWrong,
       words: undefined,
+      ...this.time,
     };
   }
 }

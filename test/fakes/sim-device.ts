@@ -214,6 +214,7 @@ export class SimDevice {
     if (this.#options.idle === true) return;
     const worker = new QueueWorker({ queue, budget, handlers, clock, log });
     jumps.onJump(() => worker.wake());
+    jumps.onJump(() => rotator.clockChanged());
     worker.start();
     await trust.start();
     intake.start();

@@ -4,6 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import type { TimeView } from "#src/identity/time/time-view.ts";
+import type { Reason } from "#src/identity/validator/candidate-report.ts";
 import { testPki } from "../fakes/certificates.ts";
 import { settle } from "../fakes/fake-clock.ts";
 import { ACCEPTED, PEER, type Process, REFUSED, RotationRig } from "../fakes/rotation-rig.ts";
@@ -132,6 +134,78 @@ for (const { why, prepare, run, writes, afterwards, state, newBundle } of STORIE
     }
   });
 }
+
+const EARLY = { code: "not-yet-valid", words: "it has not begun", fix: "set the clock" };
+const LATE = { ...EARLY, code: "expired" };
+const OTHER = { ...EARLY, code: "wrong-eku" };
+
+/** Staged when the power went; the next start finds something against it. */
+const REFUSALS: readonly {
+  readonly why: string;
+  readonly reasons: readonly Reason[];
+  readonly time: Partial<TimeView>;
+  /** Stays staged until the clock is set. */
+  readonly waits: boolean;
+}[] = [
+  { why: "1970, after a lost clock", reasons: [EARLY], time: { state: "unknown" }, waits: true },
+  {
+    ...{ why: "the floor, which is hours old", reasons: [EARLY] },
+    ...{ time: { state: "floor", clockWrong: true }, waits: true },
+  },
+  {
+    ...{ why: "and its authority is younger than the clock, too", time: { state: "unknown" } },
+    ...{ reasons: [EARLY, { ...EARLY, code: "authority-not-yet-valid" }], waits: true },
+  },
+  { why: "a clock far ahead", reasons: [LATE], time: { state: "unknown" }, waits: true },
+  {
+    ...{ why: "it is proven to be over", reasons: [LATE] },
+    ...{ time: { state: "unknown", floorMs: Date.UTC(2100, 0, 1) }, waits: false },
+  },
+  { why: "the network says the time", reasons: [EARLY], time: { state: "network" }, waits: false },
+  { why: "not only dates", reasons: [EARLY, OTHER], time: { state: "unknown" }, waits: false },
+];
+
+for (const { why, reasons, time, waits } of REFUSALS) {
+  test(`staged, and then refused at the start, ${waits ? "waits" : "is given up"}: ${why}`, async () => {
+    const rig = await RotationRig.make();
+    const before = await rig.started();
+    await before.rotator.install(await rig.content("old"), IMPORT);
+    await before.rotator[Symbol.asyncDispose]();
+    await rig.store.stage({ ...(await rig.content("new")), origin: "import" });
+    rig.objections = (cn) => (cn === "new" ? reasons : []);
+    rig.time = time;
+    const next = await rig.started();
+    assert.equal(rig.inForce(next), "old");
+    assert.deepEqual(
+      next.log.of("certificate.refused").map((each) => each["reasons"]),
+      [reasons],
+    );
+    assert.equal(rig.store.next?.number, waits ? 2 : undefined);
+    assert.equal(rig.store.history().filter(({ mark }) => mark === "bad").length, waits ? 0 : 1);
+
+    rig.time = { state: "network" };
+    rig.objections = () => [];
+    next.rotator.clockChanged();
+    await next.rotator.settled();
+    assert.equal(rig.inForce(next), waits ? "new" : "old");
+    assert.equal(rig.store.next, undefined);
+  });
+}
+
+test("what waits for the clock is forgotten when another identity comes", async () => {
+  const rig = await RotationRig.make();
+  await rig.store.stage({ ...(await rig.content("new")), origin: "import" });
+  rig.objections = (cn) => (cn === "new" ? [EARLY] : []);
+  rig.time = { state: "unknown" };
+  const process = await rig.started();
+  assert.equal(process.source.snapshot, undefined);
+  await process.rotator.install(await rig.content("newest"), IMPORT);
+  rig.objections = () => [];
+  process.rotator.clockChanged();
+  await process.rotator.settled();
+  assert.equal(rig.inForce(process), "newest");
+  assert.equal(rig.store.current?.number, 2);
+});
 
 /** Runs until that many steps are durable; then nothing of that process ever goes on. */
 async function dieAfter(

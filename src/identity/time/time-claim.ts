@@ -4,7 +4,7 @@
  * These count, because the authority itself chose the moment, and nobody else can:
  * - `thisUpdate` of a CRL that verified (RFC 5280 section 5.1.2.4);
  * - `thisUpdate` of an OCSP answer that verified (RFC 6960 section 4.2.2.1);
- * - `notBefore` of the certificate that an authority has just made for us, in answer to our request.
+ * - `notBefore` of the certificate that an authority has made for us, in answer to our request.
  *
  * These don't:
  * - `notBefore` of any other certificate, of a peer or imported: many authorities let the one who asks
@@ -26,6 +26,8 @@ export interface TimeClaim {
   readonly issuers: readonly { readonly subject: string; readonly notAfter: number }[];
   /** Made in answer to a request that we sent since we started: a certificate for our CSR, OCSP with our nonce. */
   readonly answersUs: boolean;
+  /** Made in answer to a request of ours, perhaps before we started; default {@link answersUs}. */
+  readonly answeredUs?: boolean;
   /** SHA-256 of the certificate, CRL or answer, hexadecimal. */
   readonly evidence: string;
 }
@@ -54,12 +56,12 @@ export function claimFault(
   claim: TimeClaim,
   { disproved, latestMs }: ClaimContext,
 ): { readonly reason: ClaimRefusal; readonly words: string } | undefined {
-  const { atMs, issuers, source, answersUs, evidence } = claim;
+  const { atMs, issuers, source, answersUs, answeredUs = answersUs, evidence } = claim;
   const numbers = [atMs, ...issuers.map(({ notAfter }) => notAfter)];
   if (issuers.length === 0 || !numbers.every((ms) => Number.isSafeInteger(ms) && ms >= 0)) {
     return { reason: "malformed", words: "it names no moment or no authority" };
   }
-  if (source === "certificate" && !answersUs) {
+  if (source === "certificate" && !answeredUs) {
     const words = "whoever asked for the certificate may have chosen when it begins";
     return { reason: "not-ours", words };
   }

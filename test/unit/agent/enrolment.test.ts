@@ -6,6 +6,7 @@ import { ENROLMENT_KEY, Enrolment, type EnrolmentParts } from "#src/agent/enrolm
 import { AgentError, isAgentError } from "#src/base/errors.ts";
 import { type Issuer, IssuerError } from "#src/identity/issuer.ts";
 import type { Generation } from "#src/identity/store/generation.ts";
+import type { TimeClaim } from "#src/identity/time/time-claim.ts";
 import { CandidateRefused } from "#src/rotation/candidate-refused.ts";
 import { testPki } from "../../fakes/certificates.ts";
 import { settle } from "../../fakes/fake-clock.ts";
@@ -62,7 +63,7 @@ async function rig() {
       return { outcome: "installed", generation, warnings: [] };
     },
   };
-  const claims: unknown[] = [];
+  const claims: TimeClaim[] = [];
   const enrolment = new Enrolment({
     config: parseConfig(TOML, "/srv/m.toml", place).config,
     ports: systemPorts,
@@ -92,7 +93,14 @@ suite("enrolment", () => {
     await enrolment.enroll(ASK, (words) => steps.push(words));
     assert.deepEqual(asked, ["one.two.three"]);
     assert.ok(steps.some((words) => /no token is spent/.test(words)));
-    assert.equal(claims.length, 1, "what is kept says nothing of the present");
+    assert.deepEqual(
+      claims.map(({ answersUs, answeredUs }) => [answersUs, answeredUs]),
+      [
+        [true, true],
+        [false, true],
+      ],
+      "what is kept says nothing of the present, but what it was at least",
+    );
     assert.equal(await store.readNote("enrolment-answer"), undefined);
   });
 

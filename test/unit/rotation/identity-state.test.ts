@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import type { Generation, GenerationMark } from "#src/identity/store/generation.ts";
-import { identityState, takenBack } from "#src/rotation/identity-state.ts";
+import { hasFailed, identityState, takenBack } from "#src/rotation/identity-state.ts";
 import { resumeSteps } from "#src/rotation/resume.ts";
 
 function generation(number: number, mark: GenerationMark, ...codes: string[]): Generation {
@@ -12,6 +12,19 @@ function generation(number: number, mark: GenerationMark, ...codes: string[]): G
     reasons: codes.map((code) => ({ code, words: code })),
   };
 }
+
+suite("whether a generation, and so its key, is tried again", () => {
+  const rows: readonly { readonly of: Generation; readonly is: boolean; readonly why: string }[] = [
+    { of: generation(2, "bad", "peer-refuses-it"), is: true, why: "peers refused it" },
+    { of: generation(2, "bad", "key-unusable"), is: true, why: "its key can't be opened" },
+    { of: generation(2, "bad", "self-handshake-failed"), is: true, why: "it can't be used" },
+    { of: generation(2, "bad", "not-yet-valid"), is: false, why: "a lost clock" },
+    { of: generation(2, "bad", "commit-failed"), is: false, why: "a full disk" },
+    { of: generation(2, "bad", "superseded"), is: false, why: "it is in force" },
+    { of: generation(2, "trialled"), is: false, why: "nothing is wrong with it" },
+  ];
+  for (const { of, is, why } of rows) test(why, () => assert.equal(hasFailed(of), is));
+});
 
 suite("the state of what is in force", () => {
   const now = (mark: GenerationMark): Generation => generation(3, mark);

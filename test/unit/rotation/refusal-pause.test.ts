@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { AgentError } from "#src/base/errors.ts";
 import { IssuerError } from "#src/identity/issuer.ts";
 import { MAX_REFUSAL_MS, REFUSAL_NOTE, RefusalPause } from "#src/rotation/refusal-pause.ts";
-import { RenewalFailed } from "#src/rotation/renewal-work.ts";
+import { RenewalFailed } from "#src/rotation/renewal-fault.ts";
 import { FakeClock, settle } from "../../fakes/fake-clock.ts";
 import { unreachable } from "../../fakes/fake-issuer.ts";
 import { FakeRandom } from "../../fakes/fake-random.ts";

@@ -7,6 +7,8 @@ import { settle } from "../../fakes/fake-clock.ts";
 import { unreachable } from "../../fakes/fake-issuer.ts";
 import { DAY_MS, type RenewalProcess, RenewalRig } from "../../fakes/renewal-rig.ts";
 
+const EARLY = { code: "not-yet-valid", words: "it has not begun", fix: "set the clock" };
+
 /** Its authority makes another certificate whenever it is asked. */
 async function forgetful(rekey = true): Promise<RenewalRig> {
   const rig = await RenewalRig.make();
@@ -74,6 +76,63 @@ test("an answer that could not be stored is installed by the next attempt, and n
   assert.equal(await agent.attempt(), undefined);
   assert.deepEqual(rig.issuer.calls, ["rekey"]);
   assert.equal(store.current?.number, 2);
+});
+
+test("killed after each durable change, and started with a clock that is lost: one key, one certificate", async () => {
+  const changes: string[] = [];
+  for (let index = 0; index === 0 || index < changes.length; index++) {
+    const rig = await forgetful();
+    const { store, clock } = rig.rotation;
+    const doomed = await rig.process();
+    await clock.advance(22 * DAY_MS);
+    const start = store.writes.length;
+    let left = index;
+    store.afterWrite = () => (left-- === 0 ? new Promise(() => undefined) : undefined);
+    void doomed.attempt();
+    for (let round = 0; round < 50; round++) await settle();
+    store.afterWrite = () => undefined;
+    const why = `killed after ${store.writes.at(-1)}`;
+
+    // What was proven is older than what was made for us, until what was made for us proves it.
+    rig.rotation.time = { state: "floor", clockWrong: true };
+    rig.claims.length = 0;
+    const made = rig.issuer.signed.length;
+    rig.rotation.objections = () => (rig.claims.length > 0 ? [] : [EARLY]);
+    const agent = await rig.process();
+    await clock.advance(DAY_MS / 24);
+    await agent.attempt();
+    await agent.watch.settled();
+    // What was answered before this start says nothing of the present.
+    assert.ok(
+      rig.claims.every(({ answersUs, answeredUs }) => answeredUs && answersUs === (made === 0)),
+      why,
+    );
+    assert.equal(rig.issuer.signed.length, 1, why);
+    assert.equal(store.current?.key.spkiSha256, rig.issuer.signed[0], why);
+    assert.equal(store.pendingKeys().size, 0, why);
+    // The first life, killed at its first change, says what there is to be killed at.
+    if (index === 0)
+      changes.push(...store.writes.slice(start).filter((what) => !/drop|mark/.test(what)));
+  }
+  assert.ok(
+    changes.includes("stage 2") && changes.includes(`writeNote ${ANSWER_NOTE}`),
+    `${changes}`,
+  );
+});
+
+test("a commit that fails spends neither the key nor the answer", async () => {
+  const rig = await forgetful();
+  const { clock, store } = rig.rotation;
+  const agent = await rig.process();
+  await clock.advance(22 * DAY_MS);
+  store.failing.set("commit", new AgentError("ERR_STORE_IO", "EIO"));
+  await agent.attempt();
+  assert.equal(store.history().find(({ number }) => number === 2)?.mark, "bad");
+  store.failing.clear();
+  await clock.advance(1_800_000);
+  assert.equal(await agent.attempt(), undefined);
+  assert.equal(rig.issuer.signed.length, 1);
+  assert.equal(store.current?.key.spkiSha256, rig.issuer.signed[0]);
 });
 
 test("an answer that is refused is tried once more; refused again, the authority is asked for another", async () => {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { AgentError } from "#src/base/errors.ts";
 import { IssuerError, type IssuerErrorCode, type IssuerFailure } from "#src/identity/issuer.ts";
 import { parseCertificate } from "#src/identity/x509/certificate.ts";
-import { RenewalFailed } from "#src/rotation/renewal-work.ts";
+import { RenewalFailed } from "#src/rotation/renewal-fault.ts";
 import { settle } from "../../fakes/fake-clock.ts";
 import { unreachable } from "../../fakes/fake-issuer.ts";
 import { DAY_MS, RenewalRig } from "../../fakes/renewal-rig.ts";

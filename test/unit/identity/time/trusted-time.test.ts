@@ -152,6 +152,11 @@ suite("what an authority says", () => {
       expected: "raised",
     },
     {
+      why: "notBefore of a certificate that was made for us before this start",
+      claim: crlClaim(NOW, { source: "certificate", answeredUs: true }),
+      expected: "raised",
+    },
+    {
       why: "any other certificate: who asked for it may have chosen its beginning",
       claim: crlClaim(NOW, { source: "certificate" }),
       expected: "not-ours",

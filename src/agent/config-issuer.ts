@@ -6,6 +6,7 @@ import { choice, flag, path, text } from "./config-kinds.ts";
 import type { ConfigProblem } from "./config-problem.ts";
 import type { Setting } from "./config-reader.ts";
 import { optional, row } from "./config-row.ts";
+import { isGiven, problemAt } from "./config-setting.ts";
 
 const httpsUrl = text({
   allowed: "an https:// URL without user, query or fragment",
@@ -88,14 +89,9 @@ export const ISSUER_ROWS = {
 export function issuerProblems(
   setting: (key: string) => Setting | undefined,
 ): readonly ConfigProblem[] {
-  const given = (key: string): boolean => {
-    const found = setting(key);
-    return found !== undefined && found.source !== "default";
-  };
-  const problem = (key: string, message: string): ConfigProblem => {
-    const line = setting(key)?.line;
-    return { key, message, ...(line === undefined ? {} : { line }) };
-  };
+  const given = (key: string): boolean => isGiven(setting(key));
+  const problem = (key: string, message: string): ConfigProblem =>
+    problemAt(key, setting(key), message);
   const kind = setting("issuer.kind")?.value;
   if (kind === undefined) {
     const lonely = Object.keys(ISSUER_ROWS).find((name) => given(`issuer.${name}`));

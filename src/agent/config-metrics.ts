@@ -9,6 +9,7 @@ import { type HostPort, type Kind, parseHostPort, path, type ReadContext } from 
 import type { ConfigProblem } from "./config-problem.ts";
 import type { Setting } from "./config-reader.ts";
 import { LIVE, optional } from "./config-row.ts";
+import { problemAt } from "./config-setting.ts";
 
 const UNIX = "unix:";
 
@@ -55,6 +56,5 @@ export function metricsProblems(
   const rpc = setting("rpc.listen")?.value as HostPort | undefined;
   if (listen === undefined || place?.kind !== "tcp" || place.port === 0) return [];
   if (place.port !== rpc?.port) return [];
-  const line = listen.line === undefined ? {} : { line: listen.line };
-  return [{ key: listen.key, message: `has the port of rpc.listen, ${place.port}`, ...line }];
+  return [problemAt(listen.key, listen, `has the port of rpc.listen, ${place.port}`)];
 }

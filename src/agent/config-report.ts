@@ -6,6 +6,7 @@ import { integer, text } from "./config-kinds.ts";
 import type { ConfigProblem } from "./config-problem.ts";
 import type { Setting } from "./config-reader.ts";
 import { optional, row } from "./config-row.ts";
+import { isGiven, problemAt } from "./config-setting.ts";
 
 export const REPORT_ROWS = {
   service: optional(
@@ -35,14 +36,9 @@ export const REPORT_ROWS = {
 export function reportProblems(
   setting: (key: string) => Setting | undefined,
 ): readonly ConfigProblem[] {
-  const given = (key: string): boolean => {
-    const found = setting(key);
-    return found !== undefined && found.source !== "default";
-  };
-  const problem = (key: string, message: string): ConfigProblem => {
-    const line = setting(key)?.line;
-    return { key, message, ...(line === undefined ? {} : { line }) };
-  };
+  const given = (key: string): boolean => isGiven(setting(key));
+  const problem = (key: string, message: string): ConfigProblem =>
+    problemAt(key, setting(key), message);
   if (!given("report.service")) {
     const lonely = ["report.endpoint", "report.timeout_ms"].find(given);
     return lonely === undefined

@@ -2,12 +2,12 @@
  * What configuration keys mean together: contradictions, what is required when, and how go-micro's
  * own variables steer the verification of outbound peers.
  */
-
 import { issuerProblems } from "./config-issuer.ts";
 import { metricsProblems } from "./config-metrics.ts";
 import type { ConfigProblem } from "./config-problem.ts";
 import type { Reading, Setting } from "./config-reader.ts";
 import { reportProblems } from "./config-report.ts";
+import { isGiven, problemAt } from "./config-setting.ts";
 
 /** How a peer's certificate is judged. `insecure`: not at all. */
 export type VerifyMode = "enforce" | "observe" | "insecure";
@@ -50,9 +50,7 @@ export function applyRules(reading: Reading, context: RuleContext): Verification
   rules.ownCertificate();
   rules.observe();
   rules.stopping();
-  rules.issuer();
-  rules.metrics();
-  rules.report();
+  rules.sections();
   return rules.verification();
 }
 
@@ -72,7 +70,7 @@ class Rules {
   ownCertificate(): void {
     const plain = this.#setting("rpc.insecure_plaintext");
     const store = this.#setting("store.dir");
-    const stored = store !== undefined && store.source !== "default";
+    const stored = isGiven(store);
     if (plain?.value === true && stored) {
       this.#contradiction(plain, store, "plaintext needs no certificate");
     }
@@ -123,22 +121,11 @@ class Rules {
     }
   }
 
-  issuer(): void {
-    for (const problem of issuerProblems((key) => this.#setting(key))) {
-      if (!this.#faulty.has(problem.key)) this.#context.problems.push(problem);
-    }
-  }
-
-  metrics(): void {
-    for (const problem of metricsProblems((key) => this.#setting(key))) {
-      if (!this.#faulty.has(problem.key)) this.#context.problems.push(problem);
-    }
-  }
-
-  report(): void {
-    for (const problem of reportProblems((key) => this.#setting(key))) {
-      if (!this.#faulty.has(problem.key)) this.#context.problems.push(problem);
-    }
+  /** What sections need within themselves and of others. */
+  sections(): void {
+    const setting = (key: string): Setting | undefined => this.#setting(key);
+    const found = [issuerProblems, metricsProblems, reportProblems].flatMap((of) => of(setting));
+    this.#context.problems.push(...found.filter(({ key }) => !this.#faulty.has(key)));
   }
 
   /** systemd kills what has not stopped in its time, whatever the agent has been told. */
@@ -157,7 +144,7 @@ class Rules {
     const verify = this.#setting("tls.verify");
     const secure = this.#goMicroSwitch(SECURE);
     const insecure = this.#goMicroSwitch(INSECURE);
-    if (skip?.value === true && verify !== undefined && verify.source !== "default") {
+    if (skip?.value === true && isGiven(verify)) {
       this.#contradiction(skip, verify, "one skips verification, the other asks for it");
     }
     if (secure !== undefined && secure === insecure) {
@@ -227,14 +214,12 @@ class Rules {
   }
 
   #problem(key: string, message: string): void {
-    const line = this.#setting(key)?.line;
-    this.#context.problems.push({ key, message, ...(line === undefined ? {} : { line }) });
+    this.#context.problems.push(problemAt(key, this.#setting(key), message));
   }
 
   #warn(setting: Setting | undefined, message: string): void {
     if (setting === undefined) return;
-    const line = setting.line === undefined ? {} : { line: setting.line };
-    this.#context.warnings.push({ key: setting.key, message, ...line });
+    this.#context.warnings.push(problemAt(setting.key, setting, message));
   }
 }
 

@@ -1,10 +1,11 @@
 /**
  * Reports travel by a call to a go-micro service.
  */
-import { AgentError } from "../base/errors.ts";
+import { AgentError, isAgentError } from "../base/errors.ts";
 import type { ReportDelivery, ReportDocument } from "../rotation/report-document.ts";
 import type { Client } from "../rpc/client/client.ts";
 import { isRemoteError, type RemoteError } from "../rpc/client/remote-error.ts";
+import { TRANSPORT_ID } from "../wire/mucp/reply.ts";
 
 export interface RpcReportSettings {
   readonly service: string;
@@ -14,8 +15,11 @@ export interface RpcReportSettings {
   readonly timeoutMs: number;
 }
 
-/** Of these the same report may be taken later: the service was slow, or busy. */
-const LATER: ReadonlySet<number> = new Set([408, 429]);
+/**
+ * Of these the same report may be taken later: they are of the caller, of time and of load. A service that lets
+ * nobody in for an hour must not cost every device all that it has to tell.
+ */
+const LATER: ReadonlySet<number> = new Set([401, 403, 407, 408, 429]);
 /** go-micro's router (router.go, `ServeRequest`): the service runs, and its handler is not registered. */
 const NO_HANDLER = /^rpc: can't find (?:service|method) /;
 
@@ -29,17 +33,31 @@ export class RpcReportDelivery implements ReportDelivery {
     this.#settings = settings;
   }
 
-  /** @throws AgentError `ERR_REPORT_REFUSED` for a 4xx other than 408 and 429; else as `Client.call`. */
+  /** @throws AgentError `ERR_REPORT_REFUSED` for a 4xx that is of the report; else as `Client.call`. */
   async deliver(report: ReportDocument, signal: AbortSignal): Promise<void> {
     const { service, endpoint, timeoutMs } = this.#settings;
     const options = { codec: "json", timeoutMs, idempotent: true, signal } as const;
     try {
       await this.#client.call(service, endpoint, report, options);
     } catch (error) {
-      if (isRemoteError(error) && isForGood(error)) throw refusal(service, endpoint, error);
-      throw error;
+      // It took the report, and what it says of that can't be read.
+      if (isAgentError(error, "ERR_WIRE_BODY")) return;
+      if (!isRemoteError(error) || error.remote.id === TRANSPORT_ID) throw error;
+      if (isForGood(error)) throw refusal(service, endpoint, error);
+      throw isPerhapsOfThisOne(error) ? suspicion(error) : error;
     }
   }
+}
+
+/** A service that fails, and is neither too slow nor too busy: it may be for what this report says. */
+function isPerhapsOfThisOne({ remote: { code }, retry }: RemoteError): boolean {
+  return code >= 500 && !retry;
+}
+
+function suspicion(cause: RemoteError): AgentError {
+  const fields = { ...cause.fields, suspect: true };
+  const error = new AgentError(cause.code, cause.message, { cause, fields });
+  return Object.assign(error, { retryAfterMs: cause.retryAfterMs });
 }
 
 function isForGood({ remote: { code, detail } }: RemoteError): boolean {

@@ -36,6 +36,8 @@ interface Entry {
   readonly report: KeptReport;
   /** The receiver has it, or will never take it; only the queue has still to be told. */
   isOver: boolean;
+  /** It was given up, and counts as lost. */
+  isLost: boolean;
 }
 
 export class ReportBook {
@@ -60,7 +62,8 @@ export class ReportBook {
     this.#last = Math.max(state.last, highest);
     this.#lost = state.lost;
     for (const report of state.waiting) {
-      this.#entries.set(report.report, { report, isOver: false });
+      const isLost = queue.find(reportId(report.report))?.state === "failed";
+      this.#entries.set(report.report, { report, isOver: isLost, isLost });
     }
     this.#tidy();
     if (state.last === 0 && highest > 0) {
@@ -93,10 +96,10 @@ export class ReportBook {
     return fresh;
   }
 
-  /** The oldest that has still to be sent, and is in the queue. */
-  next(): KeptReport | undefined {
+  /** The oldest after `passed` that has still to be sent, and is in the queue. */
+  next(passed = 0): KeptReport | undefined {
     for (const [number, { report, isOver }] of this.#entries) {
-      if (!isOver && this.#isInQueue(number)) return report;
+      if (number > passed && !isOver && this.#isInQueue(number)) return report;
     }
     return undefined;
   }
@@ -133,7 +136,9 @@ export class ReportBook {
     this.#isStale = this.#lost !== lost;
     this.forgot = undefined;
     for (const { report } of kept.slice(0, given)) this.#entries.delete(report);
-    for (const report of fresh) this.#entries.set(report.report, { report, isOver: false });
+    for (const report of fresh) {
+      this.#entries.set(report.report, { report, isOver: false, isLost: false });
+    }
   }
 
   /** In the order of the numbers: one that the queue refuses holds up those after it, until the next time. */
@@ -151,11 +156,16 @@ export class ReportBook {
     if (kind !== "report") return;
     const entry = this.#entries.get(generation);
     if (what === "retried") {
-      // It was refused, and somebody asks for it once more.
-      if (entry?.isOver === true) this.#lose(-1);
-      if (entry !== undefined) entry.isOver = false;
+      // It was refused, and somebody asks for it once more; nothing comes of asking for one that is through.
+      if (entry?.isLost !== true) return;
+      this.#lose(-1);
+      entry.isOver = false;
+      entry.isLost = false;
     } else if (what === "ended" && state === "failed") {
-      if (entry !== undefined) entry.isOver = true;
+      if (entry !== undefined) {
+        entry.isOver = true;
+        entry.isLost = true;
+      }
       this.#lose(1);
     } else if (what === "ended") {
       this.#entries.delete(generation);
@@ -166,7 +176,8 @@ export class ReportBook {
   }
 
   #lose(reports: number): void {
-    this.#lost += reports;
+    // Power lost before it was written down: then it is not counted, and can't be taken off again.
+    this.#lost = Math.max(0, this.#lost + reports);
     this.#isStale = true;
   }
 

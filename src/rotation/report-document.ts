@@ -82,8 +82,8 @@ export interface ReportDelivery {
   /**
    * Resolves when the receiver has taken it. May be called again with the same report.
    *
-   * @throws AgentError; with `permanent: true` in its fields when the receiver will never take this one,
-   *   with `retryAfterMs` when it asks to wait.
+   * @throws AgentError; with `permanent: true` in its fields when the receiver will never take this one, with
+   *   `suspect: true` when it failed, maybe for what this one says; with `retryAfterMs` when it asks to wait.
    */
   deliver(report: ReportDocument, signal: AbortSignal): Promise<void>;
 }

@@ -4,7 +4,8 @@
  * know.
  *
  * An attempt sends all that wait, oldest first, so that a backlog is gone soon after there is a network. That
- * the attempt has begun is on flash before anything is sent; what is sent twice has the same number.
+ * the attempt has begun is on flash before anything is sent; what is sent twice has the same number. A report
+ * at which the service fails each time, while it takes the next one, is given up.
  */
 import { AgentError, type ErrorFields, errorText, isAgentError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
@@ -51,6 +52,10 @@ const LOOK_MS = 600_000;
 /** A service that has been away for so many attempts is asked for no more than every 20 minutes. */
 const MANY_ATTEMPTS = 8;
 const LONG_PAUSE_MS = 20 * 60_000;
+/** A report at which the service has failed as often is passed over, to see whether it takes the next one. */
+const SUSPICIOUS = 5;
+/** In one attempt; a service that fails at everything is not asked for everything. */
+const MAX_PASSED = 4;
 
 /**
  * Begins to report; what happened while no agent ran is found now.
@@ -69,6 +74,8 @@ export class ReportWork implements AsyncDisposable {
   readonly #book: ReportBook;
   readonly #unlisten: readonly (() => void)[];
   #timer: Timer | undefined;
+  /** How often the service has failed at a report, since the start. */
+  readonly #suspects = new Map<number, number>();
   #looking: Promise<void> = Promise.resolve();
   #waits = false;
   #closed = false;
@@ -118,18 +125,36 @@ export class ReportWork implements AsyncDisposable {
       );
     }
     let refused: AgentError | undefined;
-    for (let next = this.#book.next(); next !== undefined; next = this.#book.next()) {
+    let failure: AgentError | undefined;
+    const settle = async (report: number, outcome: Outcome): Promise<void> => {
+      if (outcome.kind === "failed") failure = outcome.error;
+      else if (report !== own) await this.#settle(report, outcome);
+      else if (outcome.kind === "refused") refused = outcome.error;
+    };
+    const passed: KeptReport[] = [];
+    let next = this.#book.next();
+    for (; next !== undefined; next = this.#book.next(passed.at(-1)?.report)) {
       signal.throwIfAborted();
       const { report } = next;
       const outcome = await this.#send(next, signal);
       if (outcome.kind === "failed") {
-        // Its own is through, so this attempt has not failed; the one that has is tried by its own intent.
-        if (this.#book.stateOf(own) !== "waiting") break;
-        throw paused(outcome.error, intent);
+        failure ??= outcome.error;
+        if (!this.#maySkip(report, outcome.error) || passed.length === MAX_PASSED) break;
+        passed.push(next);
+        continue;
       }
-      if (report !== own) await this.#settle(report, outcome);
-      else if (outcome.kind === "refused") refused = outcome.error;
+      await settle(report, outcome);
+      if (outcome.kind !== "sent") continue;
+      failure = undefined;
+      for (const each of passed.splice(0)) {
+        signal.throwIfAborted();
+        await settle(each.report, await this.#sendOnceMore(each, report, signal));
+      }
+      if (failure !== undefined) break;
     }
+    // Where its own is through, this attempt has not failed; the one that has is tried by its own intent.
+    if (failure !== undefined && this.#book.stateOf(own) === "waiting")
+      throw paused(failure, intent);
     if (refused !== undefined) throw apart(refused, { permanent: true });
   }
 
@@ -212,13 +237,37 @@ export class ReportWork implements AsyncDisposable {
       signal.throwIfAborted();
       if (!isAgentError(error)) throw error;
       if (error.fields["permanent"] !== true) return { kind: "failed", error };
-      this.#book.isOver(number);
-      log.emit("report.refused", { report: number, code: error.code, reason: errorText(error) });
-      return { kind: "refused", error };
+      return this.#refused(number, error);
     }
     this.#book.isOver(number);
+    this.#suspects.delete(number);
     log.emit("report.delivered", { report: number, kind: report.kind, outcome: report.outcome });
     return { kind: "sent" };
+  }
+
+  /** Whether the one after it is to be tried: is the service ill, or is it for what this report says? */
+  #maySkip(report: number, { fields }: AgentError): boolean {
+    if (fields["suspect"] !== true) return false;
+    const failures = (this.#suspects.get(report) ?? 0) + 1;
+    this.#suspects.set(report, failures);
+    return failures >= SUSPICIOUS;
+  }
+
+  /** A later one was taken, so the service is well: now this one, or never. */
+  async #sendOnceMore(report: KeptReport, later: number, signal: AbortSignal): Promise<Outcome> {
+    const outcome = await this.#send(report, signal);
+    if (outcome.kind !== "failed" || outcome.error.fields["suspect"] !== true) return outcome;
+    const failures = (this.#suspects.get(report.report) ?? 0) + 1;
+    const words = `it failed ${failures} times, and report ${later} was taken: ${outcome.error.message}`;
+    return this.#refused(report.report, new AgentError("ERR_REPORT_REFUSED", words));
+  }
+
+  #refused(report: number, error: AgentError): Outcome {
+    this.#book.isOver(report);
+    this.#suspects.delete(report);
+    const { log } = this.#options;
+    log.emit("report.refused", { report, code: error.code, reason: errorText(error) });
+    return { kind: "refused", error };
   }
 
   /** Tells the queue of one that another's attempt has sent. */

@@ -53,8 +53,8 @@ export type Reply =
 const OK: Reply = { kind: "ok" };
 const END: Reply = { kind: "end-of-stream" };
 
-/** The id of an error that go-micro's transport made, not a service. */
-const TRANSPORT_ID = "go.micro.client.transport";
+/** The id of an error that the transport made of what is no reply of a service: a proxy's page, say. */
+export const TRANSPORT_ID = "go.micro.client.transport";
 
 /** Longest part of a text body that an error repeats, in bytes. */
 const MAX_TEXT_BODY = 1024;

@@ -12,9 +12,11 @@ const REPORT: ReportDocument = {
   ...{ origin: "import", reasons: [], lost: 0 },
 };
 
-function remote(code: number, detail: string): RemoteError {
-  return new RemoteError({ id: "fleet.report", code, detail, status: "" }, "127.0.0.1:1", 7_000);
+function remote(code: number, detail: string, id = "fleet.report"): RemoteError {
+  return new RemoteError({ id, code, detail, status: "" }, "127.0.0.1:1", 7_000);
 }
+
+const PROXY = "go.micro.client.transport";
 
 interface Case {
   readonly error: AgentError;
@@ -24,7 +26,14 @@ interface Case {
 
 const CASES: readonly Case[] = [
   { error: remote(400, "no"), permanent: true, why: "it will never take this one" },
-  { error: remote(403, "who?"), permanent: true, why: "nor this" },
+  {
+    error: remote(401, "who?"),
+    permanent: false,
+    why: "of the caller: whoever is let in tomorrow",
+  },
+  { error: remote(403, "not you"), permanent: false, why: "as well" },
+  { error: remote(403, "<html>", PROXY), permanent: false, why: "a page of a proxy is no answer" },
+  { error: remote(404, "<html>", PROXY), permanent: false, why: "of whatever code" },
   { error: remote(404, "no device"), permanent: true, why: "the handler itself says so" },
   { error: remote(409, "older"), permanent: true, why: "4xx as well" },
   { error: remote(408, "slow"), permanent: false, why: "time is no word on the report" },
@@ -45,21 +54,54 @@ const CASES: readonly Case[] = [
 
 for (const { error, permanent, why } of CASES) {
   test(`${error.message}: ${permanent ? "given up" : "sent again"}: ${why}`, async () => {
-    const client = {
-      call: async () => {
-        throw error;
-      },
-    } as unknown as Pick<Client, "call">;
-    const settings = { service: "fleet", endpoint: "Fleet.Report", timeoutMs: 1000 };
-    const delivery = new RpcReportDelivery(client, settings);
+    const delivery = deliveryOf(async () => {
+      throw error;
+    });
     await assert.rejects(delivery.deliver(REPORT, new AbortController().signal), (thrown) => {
       assert.ok(isAgentError(thrown));
       assert.equal(thrown.fields["permanent"] === true, permanent);
       assert.equal(thrown.code, permanent ? "ERR_REPORT_REFUSED" : error.code);
-      if (!permanent) assert.equal(thrown, error, "with what it says of waiting");
+      if (permanent) return true;
+      assert.equal(thrown.message, error.message);
+      const { retryAfterMs } = thrown as { readonly retryAfterMs?: number };
+      assert.equal(retryAfterMs, (error as Partial<RemoteError>).retryAfterMs, "what it asks for");
       return true;
     });
   });
+}
+
+const SUSPECTS = [
+  { error: remote(500, "db"), suspect: true, why: "it may be for what this one says" },
+  { error: remote(0, "panic"), suspect: false, why: "without a code nothing is known" },
+  { error: remote(502, "<html>", PROXY), suspect: false, why: "the service has not seen it" },
+  { error: remote(503, "full"), suspect: false, why: "load is no word on the report" },
+  { error: remote(401, "who?"), suspect: false, why: "nor is the caller" },
+] as const;
+
+for (const { error, suspect, why } of SUSPECTS) {
+  test(`${error.message}: ${suspect ? "" : "not "}suspect: ${why}`, async () => {
+    const delivery = deliveryOf(async () => {
+      throw error;
+    });
+    await assert.rejects(delivery.deliver(REPORT, new AbortController().signal), (thrown) => {
+      assert.ok(isAgentError(thrown, "ERR_RPC_REMOTE"));
+      assert.equal(thrown.fields["suspect"] === true, suspect);
+      return true;
+    });
+  });
+}
+
+test("an answer without an error that can't be read: it has the report", async () => {
+  const delivery = deliveryOf(async () => {
+    throw new AgentError("ERR_WIRE_BODY", "body is not JSON");
+  });
+  await delivery.deliver(REPORT, new AbortController().signal);
+});
+
+function deliveryOf(call: (...args: unknown[]) => Promise<unknown>): RpcReportDelivery {
+  const client = { call } as unknown as Pick<Client, "call">;
+  const settings = { service: "fleet", endpoint: "Fleet.Report", timeoutMs: 1000 };
+  return new RpcReportDelivery(client, settings);
 }
 
 test("one call a report, as JSON, within its time, sent again where the connection was lost", async () => {

@@ -11,6 +11,9 @@ const HOUR = 60 * MINUTE;
 const REFUSAL = new AgentError("ERR_REPORT_REFUSED", "400: no such device", {
   fields: { permanent: true },
 });
+/** As a service that is ill answers, or one that stumbles over what a report says. */
+const FAILS = (): AgentError =>
+  new AgentError("ERR_RPC_REMOTE", "500: no rows", { fields: { suspect: true } });
 
 suite("reports", () => {
   test("the first says that an epoch begins, and what is in force", async () => {
@@ -258,6 +261,106 @@ suite("delivery of reports", () => {
     await agent.rotator.install(await rig.rotation.content("roof-7"), { origin: "import" });
     await agent.idle();
     assert.equal(rig.fleet.arrived[1]?.lost, 1);
+  });
+
+  test("one at which the service fails each time is given up once it takes the next, and never before", async () => {
+    const rig = await ReportRig.make();
+    const { clock } = rig.rotation;
+    rig.fleet.answer = FAILS;
+    await using agent = await rig.process();
+    await clock.advance(24 * HOUR);
+    assert.equal(rig.fleet.arrived.length, 0, "a service that fails at everything loses nothing");
+    assert.equal(agent.queue.list().filter(({ state }) => state === "waiting").length, 2);
+    rig.fleet.answer = (report) => (report.report === 1 ? FAILS() : undefined);
+    await clock.advance(HOUR);
+    assert.deepEqual(rig.fleet.said, ["2 generation in-force 1"]);
+    const [refused, ...more] = agent.log.of("report.refused");
+    assert.match(String(refused?.["reason"]), /it failed \d+ times, and report 2 was taken: 500/);
+    assert.deepEqual([refused?.["report"], more], [1, []]);
+    await agent.rotator.install(await rig.rotation.content("roof-7"), { origin: "import" });
+    await agent.idle();
+    assert.deepEqual(rig.fleet.said.slice(1), ["3 generation in-force 2"]);
+    assert.equal(rig.fleet.arrived[1]?.lost, 1, "the gap is told");
+    assert.ok(agent.queue.list().every(({ state }) => state === "done"));
+  });
+
+  test("a service that recovers between two reports of an attempt gets both", async () => {
+    const rig = await ReportRig.make();
+    const { clock } = rig.rotation;
+    let isWell = false;
+    rig.fleet.answer = ({ report }) => {
+      isWell ||= report === 2 && rig.fleet.attempts > 12;
+      return isWell ? undefined : FAILS();
+    };
+    await using agent = await rig.process();
+    await clock.advance(24 * HOUR);
+    assert.deepEqual(rig.fleet.said, ["2 generation in-force 1", "1 epoch begun 1"]);
+    assert.deepEqual(agent.log.of("report.refused"), []);
+    assert.ok(agent.queue.list().every(({ state }) => state === "done"));
+  });
+
+  test("two in a row: each has its turn; a service that fails at all is not asked for all", async () => {
+    const rig = await ReportRig.make();
+    const { clock } = rig.rotation;
+    rig.fleet.answer = FAILS;
+    await using agent = await rig.process();
+    for (let number = 2; number <= 20; number++) {
+      await agent.rotator.install(await rig.rotation.content("roof-7"), { origin: "import" });
+    }
+    await clock.advance(72 * HOUR);
+    const before = rig.fleet.attempts;
+    await clock.advance(24 * HOUR);
+    assert.ok(rig.fleet.attempts - before <= 75 * 5, `${rig.fleet.attempts - before} calls a day`);
+    rig.fleet.answer = ({ report }) => (report <= 2 ? FAILS() : undefined);
+    await clock.advance(HOUR);
+    assert.equal(rig.fleet.arrived.length, 19);
+    assert.deepEqual(
+      agent.log.of("report.refused").map(({ report }) => report),
+      [1, 2],
+    );
+  });
+
+  test("one that is through is asked for again in the same attempt: nothing is lost, also at the next start", async () => {
+    const rig = await ReportRig.make();
+    const busy = Promise.withResolvers<undefined>();
+    rig.fleet.answer = ({ report }) => (report === 2 ? busy.promise : undefined);
+    {
+      await using agent = await rig.process();
+      await agent.idle();
+      assert.equal(agent.queue.find("report-1")?.state, "running");
+      await agent.queue.retry("report-1");
+      await agent.rotator.install(await rig.rotation.content("roof-7"), { origin: "import" });
+      await agent.idle();
+      rig.fleet.answer = AWAY;
+      busy.resolve(undefined);
+      await agent.idle();
+    }
+    rig.fleet.answer = () => undefined;
+    await using agent = await rig.process();
+    await rig.rotation.clock.advance(30 * MINUTE);
+    await agent.idle();
+    assert.deepEqual(rig.fleet.said, [
+      "1 epoch begun 1",
+      "2 generation in-force 1",
+      "3 generation in-force 2",
+    ]);
+    assert.ok(rig.fleet.arrived.every(({ lost }) => lost === 0));
+  });
+
+  test("one that was refused before the restart, and is asked for again, is not lost any more", async () => {
+    const rig = await ReportRig.make();
+    rig.fleet.answer = ({ report }) => (report === 2 ? REFUSAL : undefined);
+    {
+      await using agent = await rig.process();
+      await agent.idle();
+    }
+    rig.fleet.answer = () => undefined;
+    await using agent = await rig.process();
+    await agent.idle();
+    await agent.queue.retry("report-2");
+    await agent.idle();
+    assert.deepEqual(rig.fleet.said, ["1 epoch begun 1", "2 generation in-force 1"]);
+    assert.equal(rig.fleet.arrived[1]?.lost, 0);
   });
 
   test("one among many that is refused ends as failed; an operator's retry sends it", async () => {

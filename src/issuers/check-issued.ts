@@ -20,6 +20,8 @@ export interface AskedNames {
   readonly dns: readonly string[];
   readonly ip: readonly string[];
   readonly uri: readonly string[];
+  /** Many authorities repeat the common name among the DNS names; that is no other name. */
+  readonly commonName?: string;
 }
 
 export interface Expectation {
@@ -36,6 +38,9 @@ export interface Expectation {
 /** A life shorter than this share of the one before is worth a remark: renewal plans by it. */
 const SHORTER = 0.9;
 
+const NAMES_FIX =
+  "have it issued with the names of the request, or ask for these: with step-ca the token names them, else [issuer] does (common_name, dns_names, spiffe_id)";
+
 /**
  * @param ders Certificates in any order, PEM or DER; roots among them are no reason to trust them.
  * @throws IssuerError `answer` for what can't be used; a certificate was made all the same.
@@ -45,9 +50,10 @@ export function checkIssued(
   expected: Expectation,
 ): Omit<Issued, "answersUs"> {
   const { where, requestId, before } = expected;
-  const refuse = (words: string, cause?: unknown): IssuerError =>
+  const refuse = (words: string, cause?: unknown, fix?: string): IssuerError =>
     new IssuerError("ERR_ISSUER_ANSWER", {
       reason: "answer",
+      ...(fix === undefined ? {} : { fix }),
       words: `${where} has issued a certificate that can't be used: ${words}`,
       requestId,
       lostAnswer: true,
@@ -63,7 +69,7 @@ export function checkIssued(
   }
   const chain = certificatesOf(chainPem).map(parseCertificate);
   const wrongNames = expected.names && nameFault(leaf, expected.names);
-  if (wrongNames !== undefined) throw refuse(wrongNames);
+  if (wrongNames !== undefined) throw refuse(wrongNames, undefined, NAMES_FIX);
   const roots = expected.roots.certificates;
   const [path] = findPaths(leaf, roots, new Issuers([...chain, ...roots]));
   const root = path?.at(-1);
@@ -90,9 +96,9 @@ export function checkIssued(
 }
 
 /** The names of a request, to look for in the answer. */
-export function askedNames({ sans }: CertificateRequest): AskedNames {
+export function askedNames({ sans, commonName }: CertificateRequest): AskedNames {
   const { dns = [], ip = [], uri = [] } = sans;
-  return { dns, ip, uri };
+  return { dns, ip, uri, commonName };
 }
 
 /** A request that repeats the whole subject and all names of a certificate in hand. */
@@ -110,7 +116,9 @@ function nameFault({ names }: Certificate, asked: AskedNames): string | undefine
   const found = new Set(labelled({ dns: names.dnsNames, ip: names.ipAddresses, uri: names.uris }));
   const wanted = new Set(labelled(asked));
   const missing = [...wanted].filter((each) => !found.has(each));
-  const extra = [...found].filter((each) => !wanted.has(each));
+  const { commonName } = asked;
+  const common = labelled({ dns: commonName === undefined ? [] : [commonName], ip: [], uri: [] });
+  const extra = [...found].filter((each) => !wanted.has(each) && !common.includes(each));
   if (missing.length === 0 && extra.length === 0) return undefined;
   const parts = [
     ...(missing.length === 0 ? [] : [`it lacks the names ${quoted(missing)}`]),

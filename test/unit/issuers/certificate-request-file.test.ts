@@ -97,6 +97,18 @@ suite("a certificate request by file", () => {
     }
   });
 
+  test("an authority may repeat the common name among the DNS names, and add no other", async () => {
+    const [key, other] = [newKey(), newKey()];
+    const disk = new PowerDisk([DIR]);
+    await put(disk, "a.crt", await signed(key, { dns: ["roof-7.test", "ROOF-7"] }));
+    await put(disk, "b.crt", await signed(other, { dns: ["roof-7.test", "roof-8"] }));
+    const { chainPem } = await issuerOn(disk).enroll({ key, names: NAMES });
+    assert.deepEqual(parseCertificate(chainPem).names.dnsNames, ["roof-7.test", "roof-7"]);
+    const error = await failureOf(issuerOn(disk).enroll({ key: other, names: NAMES }));
+    assert.match(error.message, /names that were not asked for: "DNS roof-8"/);
+    assert.match(String(error.fields["fix"]), /dns_names/);
+  });
+
   const ANSWERS: readonly {
     why: string;
     name: string;

@@ -22,10 +22,7 @@ import type { LoadedConfig } from "./config.ts";
 import { clockView, type DeviceTime } from "./device-time.ts";
 import type { Inbound } from "./inbound.ts";
 import { MetricsPort } from "./metrics.ts";
-import { NO_PUSHES } from "./no-pushes.ts";
-import { NO_QUEUE } from "./no-queue.ts";
-import { NO_RENEWAL } from "./no-renewal.ts";
-import { NoStore } from "./no-store.ts";
+import { NO_PUSHES, NO_QUEUE, NO_RENEWAL, noCertificates } from "./no-store.ts";
 import { Operations } from "./operations.ts";
 import { type Outbound, staticRegistry } from "./outbound.ts";
 import type { OwnIdentity } from "./own-identity.ts";
@@ -236,7 +233,7 @@ export class Agent implements AsyncDisposable {
   #operations(): Operations {
     const { inbound, outbound, identity } = this.#rooms;
     return new Operations({
-      certificates: identity?.certificates ?? new NoStore("rpc.insecure_plaintext is on"),
+      certificates: identity?.certificates ?? noCertificates("rpc.insecure_plaintext is on"),
       queue: this.#rooms.queue?.operations ?? NO_QUEUE,
       renewal: this.#rooms.renewal ?? NO_RENEWAL,
       pushes: this.#rooms.pushes ?? NO_PUSHES,

@@ -5,16 +5,11 @@
 import { AgentError } from "../base/errors.ts";
 import { type FileSource, openFileSource } from "../identity/file-source.ts";
 import { parseTrustBundle } from "../identity/trust-bundle.ts";
-import type {
-  CertificateOperations,
-  IdentityView,
-  OwnCertificateView,
-  TrustView,
-} from "../sidecar/certificate-operations.ts";
+import type { CertificateOperations, IdentityView } from "../sidecar/certificate-operations.ts";
 import type { AgentPorts } from "./agent-ports.ts";
 import { certificateView, fileKeyView, intermediatesOf } from "./certificate-views.ts";
 import type { AgentConfig, TlsFiles } from "./config.ts";
-import { NoStore } from "./no-store.ts";
+import { noCertificates } from "./no-store.ts";
 import type { IdentityUse, OwnIdentity } from "./own-identity.ts";
 
 /** @throws AgentError `ERR_TLS_MATERIAL` when the files can't be used. */
@@ -41,7 +36,7 @@ class FileIdentity implements OwnIdentity {
 
   constructor(source: FileSource, files: TlsFiles, use: IdentityUse) {
     this.source = source;
-    this.certificates = new FileCertificates(this, files, use);
+    this.certificates = fileCertificates(this, files, use);
   }
 
   get leaf() {
@@ -84,36 +79,36 @@ class FileIdentity implements OwnIdentity {
   }
 }
 
-class FileCertificates extends NoStore {
-  readonly #identity: FileIdentity;
-  readonly #files: TlsFiles;
-  readonly #use: IdentityUse;
-
-  constructor(identity: FileIdentity, files: TlsFiles, use: IdentityUse) {
-    super(
-      `the certificate comes from ${files.certPath}, ${files.keyPath} and ${files.caPath}: replace the files, which takes effect by itself`,
-    );
-    this.#identity = identity;
-    this.#files = files;
-    this.#use = use;
-  }
-
-  override async show(): Promise<OwnCertificateView> {
-    const { source, leaf } = this.#identity;
-    if (leaf === undefined) throw new AgentError("ERR_IDENTITY_NONE", "there is no certificate");
-    return {
-      identity: this.#identity.view(),
-      leaf: certificateView(leaf),
-      intermediates: intermediatesOf(source.current.chainPem),
-      key: fileKeyView(leaf.publicKey, this.#files.keyPath),
-      digest: source.current.digest,
-      usedBy: this.#use.usedBy(),
-      warnings: this.#identity.warnings,
-    };
-  }
-
-  override async trust(): Promise<TrustView> {
-    const authorities = parseTrustBundle(this.#identity.source.current.trustBundlePem);
-    return { authorities: authorities.map(certificateView), overlapUntil: undefined, leaving: [] };
-  }
+function fileCertificates(
+  identity: FileIdentity,
+  files: TlsFiles,
+  use: IdentityUse,
+): CertificateOperations {
+  const { certPath, keyPath, caPath } = files;
+  return {
+    ...noCertificates(
+      `the certificate comes from ${certPath}, ${keyPath} and ${caPath}: replace the files, which takes effect by itself`,
+    ),
+    async show() {
+      const { source, leaf, warnings } = identity;
+      if (leaf === undefined) throw new AgentError("ERR_IDENTITY_NONE", "there is no certificate");
+      return {
+        identity: identity.view(),
+        leaf: certificateView(leaf),
+        intermediates: intermediatesOf(source.current.chainPem),
+        key: fileKeyView(leaf.publicKey, keyPath),
+        digest: source.current.digest,
+        usedBy: use.usedBy(),
+        warnings,
+      };
+    },
+    async trust() {
+      const authorities = parseTrustBundle(identity.source.current.trustBundlePem);
+      return {
+        authorities: authorities.map(certificateView),
+        overlapUntil: undefined,
+        leaving: [],
+      };
+    },
+  };
 }

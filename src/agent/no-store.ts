@@ -1,59 +1,32 @@
 /**
- * The answers of an agent that has no certificate store.
+ * The answers of an agent that has no certificate store: everything rejects with `ERR_STORE_NONE`.
  */
 import { AgentError } from "../base/errors.ts";
-import type {
-  CertificateOperations,
-  OwnCertificateView,
-  TrustView,
-} from "../sidecar/certificate-operations.ts";
+import type { CertificateOperations } from "../sidecar/certificate-operations.ts";
+import type { PushOperations } from "../sidecar/push-operations.ts";
+import type { QueueOperations } from "../sidecar/queue-operations.ts";
+import type { RenewalOperations } from "../sidecar/renewal-operations.ts";
 
-/** Everything rejects with `ERR_STORE_NONE`. */
-export class NoStore implements CertificateOperations {
-  readonly #why: string;
+/** @param why In words, after "there is no certificate store: ". */
+export function noCertificates(why: string): CertificateOperations {
+  const none = noStore(`: ${why}`);
+  return {
+    ...{ show: none, trust: none, install: none, enroll: none, export: none, history: none },
+    ...{ replaceTrust: none, keys: none, createKey: none },
+  };
+}
 
-  /** @param why In words, after "there is no certificate store: ". */
-  constructor(why: string) {
-    this.#why = why;
-  }
+const noQueue = noStore(", and so no rotation queue");
+export const NO_QUEUE: QueueOperations = { list: noQueue, retry: noQueue, drop: noQueue };
 
-  show(): Promise<OwnCertificateView> {
-    return this.#none();
-  }
+const noRenewal = noStore(", and so nothing to renew");
+export const NO_RENEWAL: RenewalOperations = { view: noRenewal, renew: noRenewal };
 
-  trust(): Promise<TrustView> {
-    return this.#none();
-  }
+const noPushes = noStore(" that anything could be brought to");
+export const NO_PUSHES: PushOperations = { installLater: noPushes, takeTrust: noPushes };
 
-  install(): Promise<never> {
-    return this.#none();
-  }
-
-  enroll(): Promise<never> {
-    return this.#none();
-  }
-
-  export(): Promise<never> {
-    return this.#none();
-  }
-
-  history(): Promise<never> {
-    return this.#none();
-  }
-
-  replaceTrust(): Promise<never> {
-    return this.#none();
-  }
-
-  keys(): Promise<never> {
-    return this.#none();
-  }
-
-  createKey(): Promise<never> {
-    return this.#none();
-  }
-
-  async #none(): Promise<never> {
-    throw new AgentError("ERR_STORE_NONE", `there is no certificate store: ${this.#why}`);
-  }
+function noStore(words: string): () => Promise<never> {
+  return async () => {
+    throw new AgentError("ERR_STORE_NONE", `there is no certificate store${words}`);
+  };
 }

@@ -2,10 +2,7 @@
  * An agent as the control socket sees it, that answers what it was told to.
  */
 
-import { NO_PUSHES } from "#src/agent/no-pushes.ts";
-import { NO_QUEUE } from "#src/agent/no-queue.ts";
-import { NO_RENEWAL } from "#src/agent/no-renewal.ts";
-import { NoStore } from "#src/agent/no-store.ts";
+import { NO_PUSHES, NO_QUEUE, NO_RENEWAL, noCertificates } from "#src/agent/no-store.ts";
 import { AgentError } from "#src/base/errors.ts";
 import type { LimitsView } from "#src/guard/limits-view.ts";
 import type {
@@ -112,7 +109,7 @@ export const LIMITS: LimitsView = {
 };
 
 export class FakeAgent implements AdminOperations {
-  certificates: CertificateOperations = new NoStore("the test has none");
+  certificates: CertificateOperations = noCertificates("the test has none");
   queue: QueueOperations = NO_QUEUE;
   renewal: RenewalOperations = NO_RENEWAL;
   pushes: PushOperations = NO_PUSHES;

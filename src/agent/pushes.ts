@@ -7,7 +7,7 @@ import { AgentError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
 import { parseFleetKey } from "../identity/time/time-statement.ts";
-import type { IntentHandler, IntentHandlers } from "../queue/handlers.ts";
+import { handlerOf, type IntentHandlers } from "../queue/handlers.ts";
 import type { Intent } from "../queue/intent.ts";
 import type { IntentQueue } from "../queue/intent-queue.ts";
 import { FIRST_STEP } from "../queue/queue-worker.ts";
@@ -76,8 +76,6 @@ export class Pushes implements PushOperations, AsyncDisposable {
 
   /** For the queue's worker. */
   get handlers(): IntentHandlers {
-    const handlerOf = (work: InstallWork | TrustWork): IntentHandler =>
-      Object.assign(work.handle.bind(work), { holds: work.holds.bind(work) });
     return { install: handlerOf(this.#installs), trust: handlerOf(this.#trust) };
   }
 

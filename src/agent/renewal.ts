@@ -8,7 +8,7 @@ import type { Logger } from "../base/log.ts";
 import type { Issuer } from "../identity/issuer.ts";
 import { SealedKeyProvider } from "../identity/keys/sealed-key-provider.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
-import type { IntentHandlers } from "../queue/handlers.ts";
+import { handlerOf, type IntentHandlers } from "../queue/handlers.ts";
 import { hasEnded, type Intent } from "../queue/intent.ts";
 import type { IntentQueue } from "../queue/intent-queue.ts";
 import type { NetworkSigns } from "../queue/network-signs.ts";
@@ -97,7 +97,7 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
   get handlers(): IntentHandlers {
     const work = this.#work;
     if (work === undefined) return {};
-    const handle = Object.assign(work.handle.bind(work), { holds: work.hold.bind(work) });
+    const handle = handlerOf(work);
     return { renew: handle, "re-key": handle };
   }
 

@@ -4,7 +4,7 @@
 import type { Logger } from "../base/log.ts";
 import type { Clock } from "../host/clock.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
-import type { IntentHandlers } from "../queue/handlers.ts";
+import { handlerOf, type IntentHandlers } from "../queue/handlers.ts";
 import type { IntentQueue } from "../queue/intent-queue.ts";
 import { openReportWork } from "../rotation/report-work.ts";
 import type { Client } from "../rpc/client/client.ts";
@@ -48,9 +48,7 @@ export async function openReports(parts: ReportParts): Promise<Reports | undefin
     time: time.trusted,
   });
   return {
-    handlers: {
-      report: Object.assign(work.handle.bind(work), { holds: work.holds.bind(work) }),
-    },
+    handlers: { report: handlerOf(work) },
     [Symbol.asyncDispose]: () => work[Symbol.asyncDispose](),
   };
 }

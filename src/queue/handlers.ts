@@ -52,6 +52,16 @@ export interface IntentHandler {
   readonly holds?: (intent: Intent) => boolean | Hold | undefined;
 }
 
+/** Something that works intents off, with a state of its own. */
+export interface IntentWork {
+  handle: (...of: Parameters<IntentHandler>) => Promise<void>;
+  holds: NonNullable<IntentHandler["holds"]>;
+}
+
+export function handlerOf(work: IntentWork): IntentHandler {
+  return Object.assign(work.handle.bind(work), { holds: work.holds.bind(work) });
+}
+
 export type IntentHandlers = Readonly<Partial<Record<IntentKind, IntentHandler>>>;
 
 /** Properties of an error that a handler rejects with; all may be missing. */

@@ -23,6 +23,7 @@ import type { DeadlineTime } from "../identity/time/wall-deadline.ts";
 import type { Hold, IntentSteps } from "../queue/handlers.ts";
 import { type Intent, type IntentState, intentId, objectNamed } from "../queue/intent.ts";
 import type { IntentQueue } from "../queue/intent-queue.ts";
+import { MAX_WAIT_MS } from "../queue/saved-attempts.ts";
 import { CandidateRefused } from "./candidate-refused.ts";
 import { canPass, InstallFailed } from "./install-failure.ts";
 import {
@@ -60,8 +61,6 @@ export interface AcceptedInstall {
   readonly state: IntentState;
 }
 
-/** The longest that the queue waits; so often at least it says why. Milliseconds. */
-const MAX_PAUSE_MS = 30 * 60_000;
 /** While peers are asked about the identity in force, so often, and so many times. */
 const UNPROVEN_MS = 5 * 60_000;
 const UNPROVEN_ATTEMPTS = 12;
@@ -263,7 +262,7 @@ export class InstallWork {
     const nowMs = this.#ports.time.dueMs();
     this.#early.set(intent.id, beginsAt);
     const words = `the certificate counts from ${formatMoment(beginsAt)} on, and it is ${formatMoment(nowMs)}; it goes in force by itself`;
-    return this.#tell(intent, words, Math.min(MAX_PAUSE_MS, beginsAt - nowMs));
+    return this.#tell(intent, words, Math.min(MAX_WAIT_MS, beginsAt - nowMs));
   }
 
   /**

@@ -177,7 +177,7 @@ export class RenewalWatch implements Part {
   settingsChanged(): void {
     const { work } = this.#options;
     const open = this.#open();
-    const wasHeld = open?.state === "waiting" && work.hold(open) !== undefined;
+    const wasHeld = open?.state === "waiting" && work.holds(open) !== undefined;
     work.pause.lift();
     // Not an outage: those are waited for as ever, whoever reads whatever.
     if (wasHeld) void this.#nudgeQuietly();
@@ -215,7 +215,7 @@ export class RenewalWatch implements Part {
 
   #heldMs(intent: Intent): number {
     const { heldMs, work } = this.#options;
-    return heldMs?.(intent) ?? work.hold(intent)?.forMs ?? 0;
+    return heldMs?.(intent) ?? work.holds(intent)?.forMs ?? 0;
   }
 
   #open(): Intent | undefined {

@@ -62,7 +62,7 @@ export class RenewalWork {
   }
 
   /** Why it is not attempted though it is due, for the queue's worker: the authority has refused it. */
-  hold({ attempts }: Intent): Hold | undefined {
+  holds({ attempts }: Intent): Hold | undefined {
     // New, or somebody has asked for it, perhaps while no agent ran.
     if (attempts === 0) return undefined;
     const forMs = this.pause.leftMs(this.#subject());

@@ -13,6 +13,7 @@ import type { TimeView } from "../identity/time/time-view.ts";
 import type { Hold, IntentSteps } from "../queue/handlers.ts";
 import { type Intent, type IntentState, intentId, objectNamed } from "../queue/intent.ts";
 import type { IntentQueue } from "../queue/intent-queue.ts";
+import { MAX_WAIT_MS } from "../queue/saved-attempts.ts";
 import { InstallFailed } from "./install-failure.ts";
 import { dropLeft, noteName } from "./install-objects.ts";
 import { dropLongNote, readLongNote, writeLongNote } from "./long-note.ts";
@@ -40,8 +41,6 @@ export interface AcceptedTrust {
 
 /** Nothing newer in it than what counts already. */
 export type KnownTrust = TrustUpdateOutcome & { readonly outcome: "known" };
-
-const MAX_PAUSE_MS = 30 * 60_000;
 
 export class TrustWork {
   readonly #ports: TrustWorkPorts;
@@ -190,7 +189,7 @@ export class TrustWork {
         const until = reached === 0 ? "" : `, until then update ${reached} does`;
         const words = `${verdict.words}${until}; it goes in force by itself`;
         const error = new AgentError("ERR_INSTALL_WAITS", words);
-        throw new InstallFailed(error, false, Math.min(MAX_PAUSE_MS, leftMs));
+        throw new InstallFailed(error, false, Math.min(MAX_WAIT_MS, leftMs));
       }
       if (step !== "apply") await steps.advance("apply");
       signal.throwIfAborted();

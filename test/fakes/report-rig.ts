@@ -4,7 +4,7 @@
  */
 import { AgentError } from "#src/base/errors.ts";
 import { AttemptBudget } from "#src/queue/attempt-budget.ts";
-import type { IntentHandlers } from "#src/queue/handlers.ts";
+import { handlerOf, type IntentHandlers } from "#src/queue/handlers.ts";
 import type { IntentQueue } from "#src/queue/intent-queue.ts";
 import { openIntentQueue } from "#src/queue/open-intent-queue.ts";
 import { QueueWorker } from "#src/queue/queue-worker.ts";
@@ -95,11 +95,7 @@ export class ReportRig {
       time: { view, dueMs: () => clock.now() },
     });
     const budget = new AttemptBudget({ clock, random, device: "roof-7", policy: { spreadMs: 0 } });
-    const handle = reports.handle.bind(reports);
-    const handlers = {
-      ...others,
-      report: Object.assign(handle, { holds: reports.holds.bind(reports) }),
-    };
+    const handlers = { ...others, report: handlerOf(reports) };
     const worker = new QueueWorker({ queue, budget, handlers, clock, log });
     worker.start();
     const idle = async (): Promise<void> => {

@@ -17,6 +17,7 @@ import { parseCertificate } from "#src/identity/x509/certificate.ts";
 import { openIssuerRoots } from "#src/issuers/issuer-roots.ts";
 import { AttemptBudget } from "#src/queue/attempt-budget.ts";
 import type { DurableIntentQueue } from "#src/queue/durable-intent-queue.ts";
+import { handlerOf } from "#src/queue/handlers.ts";
 import { openIntentQueue } from "#src/queue/open-intent-queue.ts";
 import { QueueWorker } from "#src/queue/queue-worker.ts";
 import { openOutageHistory } from "#src/rotation/outage-history.ts";
@@ -206,10 +207,10 @@ export class SimDevice {
       ...{ clock, store, queue, source, rotator, time, jumps, watch },
     });
     await watch.start(new AbortController().signal);
-    const renew = Object.assign(work.handle.bind(work), { holds: work.hold.bind(work) });
+    const renew = handlerOf(work);
     const handlers = {
       ...{ renew, "re-key": renew },
-      trust: Object.assign(trust.handle.bind(trust), { holds: trust.holds.bind(trust) }),
+      trust: handlerOf(trust),
     };
     if (this.#options.idle === true) return;
     const worker = new QueueWorker({ queue, budget, handlers, clock, log });

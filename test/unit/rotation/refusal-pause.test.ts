@@ -125,7 +125,7 @@ async function live(rig: RenewalRig, agent: RenewalProcess, forMs: number): Prom
   for (let passed = 0; passed < forMs; passed += 60_000) {
     await clock.advance(60_000);
     const [intent] = agent.queue.due(clock.now());
-    if (intent !== undefined && agent.work.hold(intent) === undefined) await agent.attempt(intent);
+    if (intent !== undefined && agent.work.holds(intent) === undefined) await agent.attempt(intent);
   }
 }
 
@@ -176,7 +176,7 @@ test("a life that goes on is not slept through: no pause after a refusal is long
   }
   const [open] = agent.queue.list();
   assert.ok(open !== undefined);
-  const held = agent.work.hold(open);
+  const held = agent.work.holds(open);
   assert.equal(held?.by, "refused");
   assert.ok((held?.forMs ?? 0) <= HOUR_MS, `${held?.forMs}`);
 });
@@ -188,14 +188,14 @@ test("an entry that somebody retried, perhaps while no agent ran, is not held up
   rig.issuer.faults.push(refusal(), refusal(), refusal());
   for (let round = 0; round < 3; round++) await agent.attempt(agent.queue.list()[0]);
   const [open] = agent.queue.list();
-  assert.ok(open !== undefined && agent.work.hold(open) !== undefined);
+  assert.ok(open !== undefined && agent.work.holds(open) !== undefined);
   await agent.watch[Symbol.asyncDispose]();
   await agent.queue.retry(open.id);
   await agent.queue[Symbol.asyncDispose]();
   const next = await rig.process();
   const [found] = next.queue.due(rig.rotation.clock.now());
   assert.ok(found !== undefined);
-  assert.equal(next.work.hold(found), undefined);
+  assert.equal(next.work.holds(found), undefined);
 });
 
 test("a configuration that is read again asks at once after a refusal, and not in an outage", async () => {
@@ -221,5 +221,5 @@ test("an outage after refusals is an outage: nothing but the queue's pauses is w
   for (let round = 0; round < 4; round++) await agent.attempt(agent.queue.list()[0]);
   const [open] = agent.queue.list();
   assert.ok(open !== undefined);
-  assert.equal(agent.work.hold(open), undefined);
+  assert.equal(agent.work.holds(open), undefined);
 });

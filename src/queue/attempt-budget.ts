@@ -117,6 +117,7 @@ export class AttemptBudget {
   hold(work: Work): (Hold & { readonly forMs: number }) | undefined {
     this.#refill();
     const now = this.#clock.monotonicMs();
+    this.#settle(this.#lanes[work], now);
     const missing = this.#missing(work);
     const untilToken = missing <= 0 ? 0 : this.#countedAt + missing * this.#policy.refillMs - now;
     const waits = [
@@ -173,10 +174,11 @@ export class AttemptBudget {
   /** What outlives a restart. */
   save(): SavedAttempts {
     const now = this.#clock.monotonicMs();
-    const lane = ({ failures, notBefore }: Lane): SavedLane => ({
-      failures,
-      notBeforeAt: Math.round(this.#clock.now() + Math.max(0, notBefore - now)),
-    });
+    const lane = (lane: Lane): SavedLane => {
+      this.#settle(lane, now);
+      const leftMs = Math.max(0, lane.notBefore - now);
+      return { failures: lane.failures, notBeforeAt: Math.round(this.#clock.now() + leftMs) };
+    };
     return { renewal: lane(this.#lanes.renewal), other: lane(this.#lanes.other) };
   }
 
@@ -186,14 +188,21 @@ export class AttemptBudget {
   }
 
   #failed(lane: Lane, retryAfterMs: number): number {
-    const { stableMs, capMs } = this.#policy;
+    const { capMs } = this.#policy;
     const now = this.#clock.monotonicMs();
-    if (lane.goodSince !== undefined && now - lane.goodSince >= stableMs) lane.failures = 0;
+    this.#settle(lane, now);
     lane.goodSince = undefined;
     lane.failures += 1;
     const pauseMs = pauseAfter(this.#policy, lane.failures, this.#random.draw(), retryAfterMs);
     lane.notBefore = Math.max(Math.min(lane.notBefore, now + capMs), now + pauseMs);
     return pauseMs;
+  }
+
+  /** A minute that went well ends the back-off, and a pause that an attempt on demand has jumped. */
+  #settle(lane: Lane, now: number): void {
+    if (lane.goodSince === undefined || now - lane.goodSince < this.#policy.stableMs) return;
+    lane.failures = 0;
+    lane.notBefore = Math.min(lane.notBefore, now);
   }
 
   #refill(): void {

@@ -20,6 +20,7 @@ const RENEW =
   "issue a new certificate and replace the files; the agent takes them without a restart";
 
 const IMPORT = "import one: `microedge cert import --cert FILE --key FILE --ca FILE`";
+const ASK = "the running agent renews it; `microedge cert renew --now` says what is in the way";
 const FIRST = "have one made: `microedge enroll`, or bring one: `microedge cert import`";
 
 export const CERTIFICATE_CHECKS: readonly Check[] = [
@@ -102,7 +103,7 @@ export const CERTIFICATE_CHECKS: readonly Check[] = [
       const first = chain.toSorted((a, b) => a.summary.notAfter - b.summary.notAfter)[0];
       return first === undefined
         ? skipped("no certificate")
-        : judgeDates(first, nowMs, inStore(facts) ? IMPORT : RENEW);
+        : judgeDates(first, nowMs, fixOf(facts));
     },
   },
   {
@@ -190,6 +191,12 @@ export const CERTIFICATE_CHECKS: readonly Check[] = [
 ];
 
 /** Whether the certificate is judged that lies in the store, not in `[tls]` files. */
+function fixOf(facts: Facts): string {
+  if (!inStore(facts)) return RENEW;
+  const { config } = facts;
+  return isMissing(config) || config.config.issuer.kind === undefined ? IMPORT : ASK;
+}
+
 function inStore({ config }: Facts): boolean {
   return !isMissing(config) && config.config.store.dir !== undefined;
 }

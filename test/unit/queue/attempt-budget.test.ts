@@ -171,6 +171,19 @@ suite("the attempt budget", () => {
     assert.ok(fail(budget) <= 1000, "thrown out after a minute: the first");
   });
 
+  test("a success on demand in the middle of a pause ends that, too, when a minute has gone well", async () => {
+    const clock = new FakeClock();
+    const budget = budgetOf(clock);
+    for (let count = 0; count < 11; count++) budget.take("renewal", true)?.failed();
+    assert.ok(budget.waitMs("renewal") > 2 * MINUTE);
+    budget.take("renewal", true)?.succeeded();
+    await clock.advance(59_000);
+    assert.ok(budget.waitMs("renewal") > 0);
+    await clock.advance(1000);
+    assert.equal(budget.waitMs("renewal"), 0);
+    assert.equal(budget.save().renewal.failures, 0);
+  });
+
   test("a quiet hour without any success is no reason to begin anew", async () => {
     const clock = new FakeClock();
     const budget = budgetOf(clock);

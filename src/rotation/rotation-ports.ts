@@ -49,6 +49,8 @@ export interface TrustReplacement {
    * has been replaced, however long the overlap.
    */
   readonly keepNeeded?: boolean;
+  /** The overlap is longer by so much, as the bundle is taken before its time; ms. */
+  readonly earlyMs?: number;
   /** Authorities that count for the overlap beside those that go, PEM: of bundles that were skipped. */
   readonly alsoLeavingPem?: string;
   /** A new key and chain that come with the bundle; default those in force. */

@@ -30,7 +30,7 @@ import type {
 } from "./rotation-ports.ts";
 import { rotationStatus } from "./rotation-status.ts";
 import { openSnapshot, type Snapshot } from "./snapshot.ts";
-import { TrustWindow } from "./trust-window.ts";
+import { MAX_OVERLAP_MS, TrustWindow } from "./trust-window.ts";
 
 interface RunningProbation {
   readonly generation: number;
@@ -135,7 +135,7 @@ export class Rotator implements Part {
         throw new CandidateRefused([{ code: "no-identity", words, fix: "import a certificate" }]);
       }
       const alone = { key: own.key, chainPem: own.chainPem, trustBundlePem };
-      const { overlapMs, keepNeeded = false, alsoLeavingPem = "" } = replacement;
+      const { overlapMs, keepNeeded = false, earlyMs = 0, alsoLeavingPem = "" } = replacement;
       if ((overlapMs === 0 && !keepNeeded) || current === undefined) {
         const installed = await this.#install(alone, { origin: "trust" });
         await this.#window.close();
@@ -146,7 +146,8 @@ export class Rotator implements Part {
       const { bundlePem, undo } = await this.#window.open(
         `${current.trustBundlePem}\n${alsoLeavingPem}`,
         trustBundlePem,
-        keepNeeded ? Math.max(1, overlapMs) : overlapMs,
+        keepNeeded ? Math.min(MAX_OVERLAP_MS, Math.max(1, overlapMs + earlyMs)) : overlapMs,
+        overlapMs,
       );
       try {
         return await this.#install({ ...alone, trustBundlePem: bundlePem }, { origin: "trust" });

@@ -14,6 +14,8 @@ export interface TrustOverlap {
   readonly until: number;
   /** Ms. */
   readonly lengthMs: number;
+  /** Nobody vouched for the clock when the window began: so much of it counts from when somebody does, ms. */
+  readonly leastMs?: number | undefined;
   /** SHA-256 of the DER of authorities that go at the end. */
   readonly leaving: readonly string[];
   /** Of those that stay; without any of them in force the window is void. */
@@ -40,10 +42,11 @@ export function parseOverlap(bytes: Uint8Array): TrustOverlap | undefined {
   } catch {
     return undefined;
   }
-  const { version, until, lengthMs, leaving, staying } = (value ?? {}) as Record<string, unknown>;
+  const members = (value ?? {}) as Record<string, unknown>;
+  const { version, until, lengthMs, leastMs, leaving, staying } = members;
   if (version !== 1 || !isSpan(until) || !isSpan(lengthMs)) return undefined;
   if (!isList(leaving) || !isList(staying)) return undefined;
-  return { until, lengthMs, leaving, staying };
+  return { until, lengthMs, ...(isSpan(leastMs) ? { leastMs } : {}), leaving, staying };
 }
 
 /** Both bundles as one, the new first, nothing twice; and the note that will end it. */
@@ -102,6 +105,23 @@ export function watch(
   if (!isTimeTrusted(time)) return { trusted: anchor?.trusted, watchedSinceMs };
   const trusted = anchor?.trusted ?? { wallMs: time.nowMs, monotonicMs };
   return { trusted, watchedSinceMs };
+}
+
+/** Clocks that are set a little differ by less. */
+const SLACK_MS = 3_600_000;
+
+/**
+ * The window by a clock that somebody vouches for, when it was begun by one that was wrong: ahead, its end
+ * would not come for decades; behind, it would be over as soon as the clock is set.
+ *
+ * @returns The same when there is nothing to correct.
+ */
+export function corrected(overlap: TrustOverlap, time: TimeView): TrustOverlap {
+  if (!isTimeTrusted(time)) return overlap;
+  const { leastMs, ...rest } = overlap;
+  const latest = time.nowMs + overlap.lengthMs;
+  if (leastMs === undefined && overlap.until <= latest + SLACK_MS) return overlap;
+  return { ...rest, until: Math.min(latest, Math.max(overlap.until, time.nowMs + (leastMs ?? 0))) };
 }
 
 /**

@@ -18,7 +18,6 @@ import type { TrustReplacement } from "./rotation-ports.ts";
 import type { Rotator } from "./rotator.ts";
 import { bundleDigest, parseTrustUpdates, type SignedTrustUpdate } from "./trust-update.ts";
 import { judgeTrustUpdates, type TrustPosition, type TrustVerdict } from "./trust-update-chain.ts";
-import { MAX_OVERLAP_MS } from "./trust-window.ts";
 
 export const TRUST_NOTE = "trust-position";
 
@@ -164,14 +163,14 @@ function whatLeaves(
   chain: readonly SignedTrustUpdate[],
   nowMs: number,
   overlapMs: number,
-): Pick<TrustReplacement, "overlapMs" | "alsoLeavingPem"> {
+): Pick<TrustReplacement, "overlapMs" | "earlyMs" | "alsoLeavingPem"> {
   const between = chain.slice(0, -1).filter((_, index) => {
     const { notBefore = 0 } = chain[index + 1] ?? {};
     return notBefore + overlapMs > nowMs;
   });
-  const earlyMs = Math.max(0, (chain.at(-1)?.notBefore ?? 0) - nowMs);
   return {
-    overlapMs: Math.min(MAX_OVERLAP_MS, overlapMs + earlyMs),
+    overlapMs,
+    earlyMs: Math.max(0, (chain.at(-1)?.notBefore ?? 0) - nowMs),
     alsoLeavingPem: between.map(({ bundle }) => bundle).join("\n"),
   };
 }

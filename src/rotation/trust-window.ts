@@ -6,9 +6,10 @@
 import { AgentError, errorText } from "../base/errors.ts";
 import { MAX_TIMER_MS, type Timer } from "../host/clock.ts";
 import { formatMoment } from "../identity/span-words.ts";
-import type { TimeView } from "../identity/time/time-view.ts";
+import { isTimeTrusted, type TimeView } from "../identity/time/time-view.ts";
 import type { OverlapStatus, RotatorOptions } from "./rotation-ports.ts";
 import {
+  corrected,
   formatOverlap,
   hasSameAuthorities,
   isOver,
@@ -39,6 +40,8 @@ export class TrustWindow implements Disposable {
   #anchor: OverlapAnchor | undefined;
   #timer: Timer | undefined;
   #stuck = false;
+  /** Notes that are being written for a decision. */
+  #keeping = 0;
   #looking: Promise<void> = Promise.resolve();
   #closed = false;
 
@@ -66,6 +69,7 @@ export class TrustWindow implements Disposable {
    * Writes down that the old authorities go after `lengthMs`. Before the bundle with both is in force: a
    * note without its bundle is void, a bundle without its note would stay for ever.
    *
+   * @param leastMs Of it, what counts from when the time can be trusted, if it can't be now.
    * @returns Both bundles as one, and what to call when that could not be put in force.
    * @throws AgentError `ERR_STORE_*`; `ERR_CERT_INVALID` for a window of more than a year.
    */
@@ -73,13 +77,16 @@ export class TrustWindow implements Disposable {
     oldPem: string,
     newPem: string,
     lengthMs: number,
+    leastMs = lengthMs,
   ): Promise<{ readonly bundlePem: string; readonly undo: () => Promise<void> }> {
     if (!(lengthMs > 0 && lengthMs <= MAX_OVERLAP_MS)) {
       const words = `an overlap of ${lengthMs} ms is not between 1 ms and ${MAX_OVERLAP_MS} ms`;
       throw new AgentError("ERR_CERT_INVALID", words);
     }
     const { time, log } = this.#ports;
-    const { bundlePem, overlap } = overlapOf(oldPem, newPem, time().nowMs, lengthMs);
+    const view = time();
+    const { bundlePem, overlap: begun } = overlapOf(oldPem, newPem, view.nowMs, lengthMs);
+    const overlap = isTimeTrusted(view) ? begun : { ...begun, leastMs };
     if (overlap.leaving.length === 0) return { bundlePem, undo: async () => undefined };
     const before = this.#overlap;
     await this.#keep(overlap);
@@ -97,11 +104,26 @@ export class TrustWindow implements Disposable {
   }
 
   async #keep(overlap: TrustOverlap): Promise<void> {
-    await this.#ports.store.writeNote(OVERLAP_NOTE, formatOverlap(overlap));
+    this.#keeping += 1;
+    try {
+      await this.#ports.store.writeNote(OVERLAP_NOTE, formatOverlap(overlap));
+    } finally {
+      this.#keeping -= 1;
+    }
     this.#overlap = overlap;
     this.#anchor = undefined;
     this.#stuck = false;
     this.#schedule();
+  }
+
+  /** Sets right what a wrong clock has made of the window; a decision that is being written goes first. */
+  async #correct(overlap: TrustOverlap, view: TimeView): Promise<TrustOverlap> {
+    const right = corrected(overlap, view);
+    if (right === overlap || this.#keeping > 0) return overlap;
+    await this.#ports.store.writeNote(OVERLAP_NOTE, formatOverlap(right));
+    if (this.#overlap !== overlap) return overlap;
+    this.#overlap = right;
+    return right;
   }
 
   /** The window is void: somebody decided anew what is trusted. */
@@ -143,7 +165,7 @@ export class TrustWindow implements Disposable {
   /** Never rejects: what fails is said, and tried again. */
   async #look(): Promise<void> {
     const { log } = this.#ports;
-    const overlap = this.#overlap;
+    let overlap = this.#overlap;
     if (overlap === undefined || this.#closed) return;
     const readings = this.#readings();
     const { view, monotonicMs } = readings;
@@ -153,8 +175,10 @@ export class TrustWindow implements Disposable {
         await this.close();
         return;
       }
+      overlap = await this.#correct(overlap, view);
       if (isOver(overlap, view, this.#anchor, monotonicMs)) {
-        await this.#end(() => this.#left(overlap));
+        const ended = overlap;
+        await this.#end(() => this.#left(ended));
         // Somebody may have decided anew while this waited its turn, or the agent stops and nothing was done.
         if (this.#overlap === overlap && this.#left(overlap) === undefined) {
           await this.close();

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import type { TimeState } from "#src/identity/time/time-view.ts";
 import {
+  corrected,
   droppedFrom,
   formatOverlap,
   hasSameAuthorities,
@@ -165,5 +166,52 @@ suite("the note", () => {
   ]) {
     test(`${text.slice(0, 40)} is none`, () =>
       assert.equal(parseOverlap(new TextEncoder().encode(text)), undefined));
+  }
+});
+
+suite("a window of ten hours that a wrong clock began", () => {
+  const { overlap } = overlapOf(a, b, T0, 10 * HOUR);
+  const rows: readonly {
+    readonly why: string;
+    /** Hours of the clock when it began, and now. */
+    readonly began: number;
+    readonly now: number;
+    readonly state?: TimeState;
+    readonly leastHours?: number;
+    /** Its end, hours. */
+    readonly ends: number;
+  }[] = [
+    { why: "it was right", began: 0, now: 5, ends: 10 },
+    { why: "it is over: nothing to correct", began: 0, now: 50, ends: 10 },
+    {
+      why: "decades ahead: the end is no later than ten hours from now",
+      began: 9e5,
+      now: 0,
+      ends: 10,
+    },
+    { why: "ahead, and nobody knows better", began: 9e5, now: 0, state: "unknown", ends: 9e5 + 10 },
+    { why: "set back a little: no reason to write", began: 0.5, now: 0, ends: 10.5 },
+    { why: "years behind: ten hours from now", began: -9e4, now: 0, leastHours: 10, ends: 10 },
+    { why: "behind, and longer than it must be", began: -1, now: 0, leastHours: 2, ends: 9 },
+    {
+      why: "behind, and nobody knows better",
+      began: -9e4,
+      now: 0,
+      leastHours: 10,
+      state: "floor",
+      ends: -9e4 + 10,
+    },
+  ];
+  for (const { why, began, now, state, leastHours, ends } of rows) {
+    test(why, () => {
+      const least = leastHours === undefined ? {} : { leastMs: leastHours * HOUR };
+      const kept = parseOverlap(
+        formatOverlap({ ...overlap, until: T0 + (began + 10) * HOUR, ...least }),
+      );
+      assert.ok(kept !== undefined);
+      const right = corrected(kept, view(now, state));
+      assert.equal((right.until - T0) / HOUR, ends);
+      assert.equal(corrected(right, view(now, state)), right, "corrected once");
+    });
   }
 });

@@ -348,3 +348,28 @@ test("taken early, as nobody vouches for the clock: no root leaves before the up
   assert.equal(bundleDigest(rig.store.current?.trustBundlePem ?? ""), bundleDigest(own + b + c));
   assert.equal(process.rotator.status()?.overlap?.until, begins + DAY_MS);
 });
+
+const CLOCKS: readonly { readonly why: string; readonly offMs: number }[] = [
+  { why: "decades ahead", offMs: 20_000 * DAY_MS },
+  { why: "years behind", offMs: -900 * DAY_MS },
+];
+for (const { why, offMs } of CLOCKS) {
+  test(`taken by a clock that was ${why}: the old root has its overlap by the right one, and no more`, async () => {
+    const { rig, process } = await device();
+    const own = rig.pki.caPem;
+    rig.time = { state: "unknown", nowMs: rig.clock.now() + offMs };
+    await process.rotator.replaceTrust(b, { overlapMs: DAY_MS, keepNeeded: true });
+    const rootsNow = (): string => bundleDigest(rig.store.current?.trustBundlePem ?? "");
+    rig.time = { state: "network" };
+    await rig.clock.advance(3_600_001);
+    await process.rotator.settled();
+    assert.equal(rootsNow(), bundleDigest(own + b));
+    const until = process.rotator.status()?.overlap?.until ?? 0;
+    assert.equal(until, rig.clock.now() + DAY_MS - 1);
+    await process.rotator[Symbol.asyncDispose]();
+    // and what was corrected outlives a restart
+    const again = await rig.started();
+    assert.equal(again.rotator.status()?.overlap?.until, until);
+    await again.rotator[Symbol.asyncDispose]();
+  });
+}

@@ -181,6 +181,7 @@ export class Renewal implements RenewalOperations, AsyncDisposable {
     }
     await queue.finish(id);
     await watch.clear();
+    await watch.recall(this.#parts.time.trusted.dueMs());
     return this.#renewed();
   }
 

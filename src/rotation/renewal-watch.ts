@@ -99,13 +99,15 @@ export class RenewalWatch implements Part {
     await this.#deadline.look();
   }
 
-  /** For a command: says when and renews on demand, and watches nothing. */
-  async recall(): Promise<void> {
-    const { source, random } = this.#options;
+  /**
+   * For a command: says when and renews on demand, and watches nothing. What it draws is kept, or the agent
+   * would say something else.
+   *
+   * @param since When the certificate came, if this process saw it come; Unix ms.
+   */
+  async recall(since?: number): Promise<void> {
     this.#plan = await this.#note.read();
-    const leaf = source.leaf?.summary.fingerprint;
-    if (leaf === undefined || this.#plan?.leaf === leaf) return;
-    this.#plan = { leaf, draw: random.draw(), inForceSince: undefined };
+    await this.#planAnew(since);
   }
 
   /** When the certificate in force is to be renewed; `undefined` while there is none. */
@@ -282,28 +284,33 @@ export class RenewalWatch implements Part {
 
   /** Another certificate may be in force. @param since When it came, if this process saw it come. */
   async #follow(since: number | undefined): Promise<void> {
-    const { source, random, log } = this.#options;
-    const leaf = source.leaf?.summary;
-    if (leaf === undefined) return;
+    if (this.#options.source.leaf === undefined) return;
     const before = this.#plan?.leaf;
-    if (before !== leaf.fingerprint) {
-      const { fingerprint, notBefore } = leaf;
-      const hasty = hastyInARow(leaf, this.#plan?.notBefore, this.#plan?.hasty ?? 0);
-      const drawn = { draw: random.draw(), inForceSince: since };
-      const plan = { leaf: fingerprint, ...drawn, notBefore, hasty };
-      this.#plan = plan;
-      await this.#credit.end();
-      await this.#note.write(plan);
-      const due = this.due();
-      if (due !== undefined) {
-        const { dueAt, reason } = due;
-        log.emit("renewal.planned", { due: formatMoment(dueAt), reason, serial: leaf.serial });
-      }
-      // A renewal that waits for its next attempt may be over, and what it failed for no longer true.
-      if (before !== undefined) await this.#nudgeQuietly();
-    }
+    const isAnother = await this.#planAnew(since);
+    // A renewal that waits for its next attempt may be over, and what it failed for no longer true.
+    if (isAnother && before !== undefined) await this.#nudgeQuietly();
     // Not waited for: looking may mean to add to the queue, which waits for the disk again.
     void this.#deadline.look();
+  }
+
+  /** Draws and keeps the plan of another certificate; resolves with whether it is another. */
+  async #planAnew(since: number | undefined): Promise<boolean> {
+    const { source, random, log } = this.#options;
+    const leaf = source.leaf?.summary;
+    if (leaf === undefined || this.#plan?.leaf === leaf.fingerprint) return false;
+    const { fingerprint, notBefore } = leaf;
+    const hasty = hastyInARow(leaf, this.#plan?.notBefore, this.#plan?.hasty ?? 0);
+    const drawn = { draw: random.draw(), inForceSince: since };
+    const plan = { leaf: fingerprint, ...drawn, notBefore, hasty };
+    this.#plan = plan;
+    await this.#credit.end();
+    await this.#note.write(plan);
+    const due = this.due();
+    if (due !== undefined) {
+      const { dueAt, reason } = due;
+      log.emit("renewal.planned", { due: formatMoment(dueAt), reason, serial: leaf.serial });
+    }
+    return true;
   }
 
   async #nudgeQuietly(): Promise<void> {

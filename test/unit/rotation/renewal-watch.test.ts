@@ -20,6 +20,22 @@ test("a restart draws nothing anew; a new certificate does", async () => {
   assert.equal(rig.rotation.store.writes.filter((what) => what.includes("renewal-plan")).length, 2);
 });
 
+test("what a command draws for a certificate that no agent has seen yet is what the agent goes by", async () => {
+  const rig = await RenewalRig.make();
+  const { clock } = rig.rotation;
+  const { watch, rotator } = await rig.process();
+  await watch[Symbol.asyncDispose]();
+  const due = watch.view().dueAt;
+  await watch.recall();
+  assert.equal(watch.view().dueAt, due);
+  const content = await rig.rotation.content("roof-7", { nowMs: clock.now() + 1000 });
+  await rotator.install(content, { origin: "renewal" });
+  await watch.recall(clock.now());
+  assert.notEqual(watch.view().dueAt, due);
+  const next = await rig.process();
+  assert.equal(next.watch.view().dueAt, watch.view().dueAt);
+});
+
 test("a trust bundle that is replaced draws nothing anew", async () => {
   const rig = await RenewalRig.make();
   const agent = await rig.process();

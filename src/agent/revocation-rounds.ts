@@ -8,7 +8,7 @@
  * are in. To spare the flash, rounds that follow each other within minutes are written down only when they
  * fail. Without a queue the pauses are kept in memory.
  */
-import { type AgentError, errorText } from "../base/errors.ts";
+import { type AgentError, errorText, isAgentError, stackText } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { type Clock, MAX_TIMER_MS, type Timer } from "../host/clock.ts";
 import type { Random } from "../host/random.ts";
@@ -207,6 +207,10 @@ export class RevocationRounds implements AsyncDisposable {
       this.#restUntil = 0;
     } catch (error) {
       if (this.#stop.signal.aborted) return;
+      // As the queue's worker does: nobody else hears of it.
+      if (!isAgentError(error)) {
+        this.#parts.log.emit("queue.handler.failed", { id: KIND, stack: stackText(error) });
+      }
       const { apart, retryAfterMs } = error as FailureTraits;
       if (apart !== true) attempt.failed(retryAfterMs);
       this.#failures += 1;

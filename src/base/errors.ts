@@ -192,3 +192,8 @@ export function isAgentError(value: unknown, code?: ErrorCode): value is AgentEr
 export function errorText(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
+
+/** Where a bug is, for the log: never for a peer. */
+export function stackText(thrown: unknown): string {
+  return thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+}

@@ -121,6 +121,7 @@ export const EVENTS = {
   "queue.intent.superseded": { level: "info", msg: "a newer generation takes an intent's place" },
   "queue.intent.retried": { level: "info", msg: "an intent was made due at once" },
   "queue.intent.dropped": { level: "warn", msg: "an intent was taken out of the rotation queue" },
+  "queue.handler.failed": { level: "error", msg: "an attempt failed with a bug" },
   "queue.outcome.unwritten": {
     level: "error",
     msg: "the outcome of an attempt could not be written; a restart would make the attempt again",

@@ -5,7 +5,7 @@
  * stdout, also for an error, so that a script reads one stream (`docs/json-output.md`).
  */
 import { ConfigError } from "../agent/config-problem.ts";
-import { errorText, isAgentError } from "../base/errors.ts";
+import { errorText, isAgentError, stackText } from "../base/errors.ts";
 import { escapeUnprintable } from "../host/log-value.ts";
 import type { Reason } from "../identity/validator/candidate-report.ts";
 import { CandidateRefused } from "../rotation/candidate-refused.ts";
@@ -72,7 +72,7 @@ export class Report {
     const failure = describe(thrown);
     if (this.#json) {
       this.#document({ ok: false, exitCode, error: failure });
-      if (exitCode === EXIT.bug) this.#terminal.stderr.write(`${stackOf(thrown)}\n`);
+      if (exitCode === EXIT.bug) this.#terminal.stderr.write(`${stackText(thrown)}\n`);
       return exitCode;
     }
     const name = this.#command === "" ? "microedge" : `microedge ${this.#command}`;
@@ -86,7 +86,7 @@ export class Report {
       lines.push(`  - ${escapeUnprintable(words)} (${code})`, `    fix: ${escapeUnprintable(fix)}`);
     }
     lines.push(`  fix: ${escapeUnprintable(failure.hint)}`, `  code: ${failure.code}`);
-    if (exitCode === EXIT.bug) lines.push(harmless(stackOf(thrown)));
+    if (exitCode === EXIT.bug) lines.push(harmless(stackText(thrown)));
     this.#terminal.stderr.write(`${lines.join("\n")}\n`);
     return exitCode;
   }
@@ -154,10 +154,6 @@ export function describe(thrown: unknown): FailureView {
     message: `${count} problem${count === 1 ? "" : "s"} in ${where}`,
     problems: thrown.problems,
   };
-}
-
-function stackOf(thrown: unknown): string {
-  return thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
 }
 
 /** Maps and exact integers, which JSON.stringify does not know. */

@@ -6,7 +6,7 @@
  * It looks when something is added or retried, when a pause is over, and once a minute while anything
  * waits: a clock that is set is noticed by then. An empty queue costs nothing.
  */
-import { AgentError, errorText, isAgentError } from "../base/errors.ts";
+import { AgentError, errorText, isAgentError, stackText } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { type Clock, MAX_TIMER_MS, type Timer } from "../host/clock.ts";
 import type { Attempt, AttemptBudget, Work } from "./attempt-budget.ts";
@@ -20,6 +20,7 @@ import type {
 import { hasEnded, type Intent, type IntentKind, LOCAL_KINDS, RESERVED_KINDS } from "./intent.ts";
 import type { IntentChange, IntentQueue } from "./intent-queue.ts";
 import { leftMs } from "./saved-attempts.ts";
+import { withoutSecrets } from "./secret-words.ts";
 
 export interface QueueWorkerOptions {
   readonly queue: IntentQueue;
@@ -41,6 +42,7 @@ const LOOK_MS = 60_000;
 const ATTEMPT_MS = 10 * 60_000;
 /** Handlers that don't stop when they are told to hold the agent's end up no longer than this. */
 const STOP_MS = 10_000;
+const MAX_STACK_CHARACTERS = 2_000;
 /** What an intent is said to do before its handler has said anything. */
 export const FIRST_STEP = "begin";
 
@@ -194,6 +196,7 @@ export class QueueWorker implements AsyncDisposable {
       await handler(intent, steps, signal);
     } catch (error) {
       this.#counters.failed += 1;
+      this.#tellBug(id, error, signal);
       await this.#failed(id, attempt, error, signal);
       return;
     } finally {
@@ -202,6 +205,15 @@ export class QueueWorker implements AsyncDisposable {
     this.#counters.succeeded += 1;
     attempt.succeeded();
     await this.#record(id, () => queue.finish(id));
+  }
+
+  /** What is no error of ours has only its name kept with the intent. */
+  #tellBug(id: string, error: unknown, signal: AbortSignal): void {
+    if (isAgentError(error) || signal.aborted) return;
+    // Places in the program are no secrets; what a bug has to say may be one.
+    const [words = "", ...places] = stackText(error).split(/(?=\n {4}at )/);
+    const stack = `${withoutSecrets(words)}${places.join("")}`.slice(0, MAX_STACK_CHARACTERS);
+    this.#options.log.emit("queue.handler.failed", { id, stack });
   }
 
   async #failed(id: string, attempt: Attempt, error: unknown, signal: AbortSignal): Promise<void> {

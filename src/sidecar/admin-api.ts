@@ -20,7 +20,7 @@
  * An error is `{"error": {code, message, hint, remote?}}` with the status of its code.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { AgentError, errorText, isAgentError } from "../base/errors.ts";
+import { AgentError, errorText, isAgentError, stackText } from "../base/errors.ts";
 import type { Part } from "../base/lifecycle.ts";
 import type { Logger } from "../base/log.ts";
 import type { Clock } from "../host/clock.ts";
@@ -225,7 +225,7 @@ export class AdminApi implements Part {
     this.#options.log.emit("control.request.failed", {
       path,
       correlation_id: id,
-      stack: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown),
+      stack: stackText(thrown),
     });
     return new AgentError("ERR_INTERNAL", `the agent failed with a bug (correlation id ${id})`);
   }

@@ -5,7 +5,7 @@ import type { Agent } from "../../agent/agent.ts";
 import type { AgentPorts } from "../../agent/agent-ports.ts";
 import type { LoadedConfig } from "../../agent/config.ts";
 import { BUILD } from "../../base/build.ts";
-import { isAgentError } from "../../base/errors.ts";
+import { isAgentError, stackText } from "../../base/errors.ts";
 import type { LineLog } from "../../host/line-log.ts";
 import { command } from "../command.ts";
 import { loadConfiguration } from "../configuration.ts";
@@ -118,7 +118,7 @@ function onBug(
   log: LineLog,
   terminal: Terminal,
 ): void {
-  const stack = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  const stack = stackText(thrown);
   log.log.emit(kind === "exception" ? "agent.failed" : "agent.rejection.unhandled", { stack });
   if (kind === "rejection") return;
   log.close();

@@ -74,6 +74,7 @@ interface Running extends AsyncDisposable {
   readonly queue: DurableIntentQueue | undefined;
   readonly budget: AttemptBudget;
   readonly worker: QueueWorker | undefined;
+  readonly log: RecordingLog;
 }
 
 /** An agent as far as this goes. Disposing it is its orderly end, and the disk stays. */
@@ -98,7 +99,7 @@ async function run(sources: Sources, disk: PowerDisk | undefined, seed = 1): Pro
   worker?.start();
   await clock.advance(0);
   return {
-    ...{ rounds, queue, budget, worker },
+    ...{ rounds, queue, budget, worker, log },
     async [Symbol.asyncDispose]() {
       await worker?.[Symbol.asyncDispose]();
       await rounds[Symbol.asyncDispose]();
@@ -264,6 +265,20 @@ suite("rounds of fetching revocation data", () => {
     await sources.clock.advance(3 * HOUR);
     assert.equal(sources.asked, 4);
     assert.equal(device.queue?.health.durable, false);
+  });
+
+  test("a bug in a round that no queue knows of is in the log, and the next round is made", async () => {
+    const sources = new Sources(new FakeClock());
+    const { askDue } = sources.lists;
+    sources.lists.askDue = async () => {
+      throw new TypeError("no list");
+    };
+    await using device = await run(sources, undefined);
+    const [told] = device.log.of("queue.handler.failed");
+    assert.match(String(told?.["stack"]), /^TypeError: no list\n.*revocation-rounds\.test/s);
+    sources.lists.askDue = askDue;
+    await sources.clock.advance(HOUR);
+    assert.equal(sources.asked, 1);
   });
 
   test("a number is given once in a run, also when its intent was dropped", async () => {

@@ -116,6 +116,24 @@ suite("the worker", () => {
     assert.equal(rig.queue.find("renew-7")?.state, "done");
   });
 
+  test("a bug in a handler is an attempt that failed, and its place is in the log without secrets", async () => {
+    await using rig = await rigOf({
+      renew: async () => {
+        throw new TypeError("no such thing as Bearer 0123456789abcdef");
+      },
+    });
+    await rig.queue.add({ kind: "renew", generation: 7 });
+    rig.worker.start();
+    await settle();
+    assert.equal(rig.queue.find("renew-7")?.state, "waiting");
+    const [told] = rig.log.of("queue.handler.failed");
+    assert.equal(told?.["id"], "renew-7");
+    assert.match(
+      String(told?.["stack"]),
+      /^TypeError: .* Bearer \[left out\]\n.*queue-worker\.test/s,
+    );
+  });
+
   test("gives up what its handler calls permanent", async () => {
     let calls = 0;
     await using rig = await rigOf({

@@ -1,15 +1,12 @@
 /**
  * `microedge fleet time`: the fleet's word on what time it is, for one device that asked.
  */
-import { resolve } from "node:path";
-import { AgentError, errorText } from "../../base/errors.ts";
-import { readBoundedTextFile } from "../../host/text-file.ts";
+import { AgentError } from "../../base/errors.ts";
 import { formatMoment } from "../../identity/span-words.ts";
-import { MAX_STATEMENT_BYTES } from "../../identity/time/time-statement.ts";
 import { command } from "../command.ts";
 import { parseMoment } from "../fleet/options.ts";
 import { openSigningKey, SIGNING_KEY_OPTIONS } from "../fleet/signing-key.ts";
-import type { Terminal } from "../terminal.ts";
+import { readCarriedText } from "../time/carried-text.ts";
 
 const HELP = "microedge help fleet time";
 
@@ -32,7 +29,7 @@ export const fleetTimeCommand = command({
   ],
   async run({ terminal, report, options, positionals: [name = ""] }) {
     const time = parseMoment(options.time, "--time", HELP) ?? terminal.clock.now();
-    const challenge = readChallenge(await readText(terminal, name), name);
+    const challenge = readChallenge(await readCarriedText(terminal, name), name);
     const signer = await openSigningKey(terminal, report, options, HELP);
     const { formatStatement, parseStatement, signStatement } = await import(
       "../../identity/time/time-statement.ts"
@@ -66,23 +63,4 @@ function readChallenge(
 function noChallenge(words: string): AgentError {
   const fix = "give what `microedge time challenge --json` prints on the device";
   return new AgentError("ERR_TIME_STATEMENT", words, { fields: { fix } });
-}
-
-/** @throws AgentError `ERR_FILE_IO`, `ERR_TIME_STATEMENT`. */
-async function readText({ stdin, cwd }: Terminal, name: string): Promise<string> {
-  if (name !== "-") {
-    try {
-      return await readBoundedTextFile(resolve(cwd, name), MAX_STATEMENT_BYTES);
-    } catch (cause) {
-      throw new AgentError("ERR_FILE_IO", `${name} can't be read: ${errorText(cause)}`, { cause });
-    }
-  }
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of stdin) {
-    size += chunk.length;
-    if (size > MAX_STATEMENT_BYTES) throw noChallenge("stdin is too long for a challenge");
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
 }

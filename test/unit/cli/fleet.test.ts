@@ -508,7 +508,8 @@ suite("fleet time", () => {
   });
 
   for (const [text, says] of [
-    ["", /not JSON/],
+    ["", /is empty/],
+    ["{", /not JSON/],
     ["null", /no device/],
     ["[]", /no device/],
     [JSON.stringify({ ...challenge, nonce: "12" }), /"nonce" must be 64/],

@@ -63,7 +63,7 @@ export function overlapOf(
   return {
     bundlePem: [...texts.values()].join(""),
     overlap: {
-      until: nowMs + lengthMs,
+      until: Math.round(nowMs + lengthMs),
       lengthMs,
       leaving: leaving.map(({ sha256 }) => sha256),
       staying: [...staying],

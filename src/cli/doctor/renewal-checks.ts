@@ -1,9 +1,13 @@
 /**
  * Checks of `doctor` on renewal: will the certificate be there tomorrow, and does the queue move?
  */
+import { formatSpan } from "../../identity/span-words.ts";
 import { judgeRenewal } from "../../rotation/renewal-judgement.ts";
 import { type Check, fail, ok, skipped, warn } from "./check.ts";
 import { type Facts, isMissing } from "./facts.ts";
+
+/** Reports that nobody takes for so long are no outage of the network any more, or one that deserves a look. */
+const LONG_MS = 86_400_000;
 
 export const RENEWAL_CHECKS: readonly Check[] = [
   {
@@ -36,6 +40,16 @@ export const RENEWAL_CHECKS: readonly Check[] = [
       if (queue.failed > 0) {
         const count = `${queue.failed} intent${queue.failed === 1 ? "" : "s"}`;
         return warn(`${count} failed for good`, "look at `microedge queue list`");
+      }
+      const waitedMs = queue.oldestWaitingMs ?? 0;
+      const reports = queue.byKind.find(
+        ({ kind, state }) => kind === "report" && state === "waiting",
+      );
+      if (reports !== undefined && waitedMs > LONG_MS) {
+        return warn(
+          `reports to the fleet not delivered: ${reports.count}; the oldest entry has waited ${formatSpan(waitedMs)}`,
+          "look at `microedge queue list`, which names the last error; check report.service and the way to it",
+        );
       }
       return ok(`${queue.waiting} wait, ${queue.running} run`);
     },

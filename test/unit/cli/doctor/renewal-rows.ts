@@ -100,6 +100,20 @@ export const RENEWAL_ROWS: readonly Row[] = [
   },
   {
     id: "queue.durable",
+    result: "warn",
+    says: /not delivered: 3;.*2 days/,
+    why: "nobody takes the reports",
+    make: () =>
+      agent({
+        queue: {
+          ...QUEUE,
+          byKind: [{ kind: "report", state: "waiting", count: 3 }],
+          oldestWaitingMs: 2 * DAY,
+        },
+      }),
+  },
+  {
+    id: "queue.durable",
     result: "ok",
     says: /1 wait, 0 run/,
     why: "all is written down",

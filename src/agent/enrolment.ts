@@ -50,11 +50,6 @@ const ANSWER_NOTE = "enrolment-answer";
 const LOST =
   "the authority may have answered all the same, and the token may be spent: give the same command again, and if the token is then refused have a new one made; the key is kept";
 
-interface EnrolmentAnswer extends Issued {
-  /** It did answer us when it came, which may have been before this start. */
-  readonly answeredUs?: boolean;
-}
-
 export class Enrolment {
   readonly #parts: EnrolmentParts;
   readonly #stopping = new AbortController();
@@ -98,7 +93,7 @@ export class Enrolment {
     const names = configuredNames(config) ?? namesInForce(store);
     const { reference } = key;
     const asked = digestOf(reference.spkiSha256, token, names);
-    let issued: EnrolmentAnswer | undefined = await this.#answerInHand(asked);
+    let issued = await this.#answerInHand(asked);
     if (issued === undefined) {
       onStep(`asking ${config.issuer.url ?? config.issuer.csrDir} (${issuer.kind})`);
       issued = await this.#ask(issuer, { key, token, names }, asked);
@@ -115,7 +110,7 @@ export class Enrolment {
       installed = await rotator.install(
         { key: reference, chainPem, trustBundlePem },
         // Somebody stands there and says that the identity shall change.
-        { origin: "enrolment", force: again },
+        { origin: "enrolment", force: again, answered: issued.answeredUs ?? false },
       );
     } catch (error) {
       if (isHopeless(error)) await store.dropNote(ANSWER_NOTE);
@@ -146,12 +141,12 @@ export class Enrolment {
   }
 
   /** The certificate of an attempt that ended before it was in force: the token for it is spent. */
-  async #answerInHand(asked: string): Promise<EnrolmentAnswer | undefined> {
+  async #answerInHand(asked: string): Promise<Issued | undefined> {
     const { store, time } = this.#parts;
     try {
       const bytes = await store.readNote(ANSWER_NOTE);
       if (bytes === undefined) return undefined;
-      const note = JSON.parse(Buffer.from(bytes).toString()) as Partial<EnrolmentAnswer> & {
+      const note = JSON.parse(Buffer.from(bytes).toString()) as Partial<Issued> & {
         readonly asked?: string;
       };
       const { chainPem = "", rootPem = "", trustBundlePem, answeredUs = false } = note;

@@ -95,6 +95,7 @@ export class StoreIdentity implements OwnIdentity {
             policy: {
               allowOlder: purpose === "forced",
               allowOtherIdentity: purpose === "forced",
+              answered: purpose === "answered",
               tolerateNotYetValid: config.time.notYetValid === "tolerate",
             },
           },

@@ -49,6 +49,8 @@ export interface Issued {
    * by file, which may be old.
    */
   readonly answersUs: boolean;
+  /** One that was kept: it did answer us when it came, perhaps before this start. Default {@link answersUs}. */
+  readonly answeredUs?: boolean;
   /** What deserves the operator's look: a life shorter than before, names added by the authority. */
   readonly remarks: readonly string[];
   /** The authority's own number for the exchange, for its log; `undefined` when it has none. */

@@ -23,10 +23,11 @@ import { droppedFrom } from "./trust-overlap.ts";
 export type IdentityContent = Omit<GenerationContent, "origin">;
 
 /**
- * Why it is judged: `install` compares with what is in force (not older, same device); `forced`: the operator
- * insists, so that comparison is left out; `fall-back` asks only whether it is any good now.
+ * Why it is judged: `install` compares with what is in force (not older, same device); `answered` does, too,
+ * what an authority made in answer to us, perhaps before this start; `forced`: the operator insists, so that
+ * comparison is left out; `fall-back` asks only whether it is any good now.
  */
-export type JudgePurpose = "install" | "forced" | "fall-back";
+export type JudgePurpose = "install" | "answered" | "forced" | "fall-back";
 
 export interface JudgePorts {
   readonly keys: KeyProvider;
@@ -79,10 +80,9 @@ export class CandidateJudge {
    */
   async judge(
     candidate: IdentityContent,
-    force: boolean,
+    purpose: JudgePurpose,
     inForce?: IdentityContent,
   ): Promise<Judged> {
-    const purpose = force ? "forced" : "install";
     const report = await this.report(candidate, purpose);
     const same =
       inForce?.chainPem === candidate.chainPem &&

@@ -13,7 +13,7 @@ import { parseCertificate } from "../identity/x509/certificate.ts";
  * @returns `undefined` for what may be old, and without a way to a root of `trustBundlePem`.
  */
 export function issuedTimeClaim(
-  issued: Pick<Issued, "chainPem" | "answersUs"> & { readonly answeredUs?: boolean },
+  issued: Pick<Issued, "chainPem" | "answersUs" | "answeredUs">,
   trustBundlePem: string,
 ): TimeClaim | undefined {
   const { chainPem, answersUs, answeredUs = answersUs } = issued;

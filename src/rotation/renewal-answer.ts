@@ -24,13 +24,6 @@ export interface RenewalAnswersOptions {
   readonly log: Logger;
 }
 
-/** It may be old by now, and so says nothing of the present. */
-export interface KeptAnswer extends Issued {
-  readonly answersUs: false;
-  /** It did answer us when it came. */
-  readonly answeredUs: boolean;
-}
-
 const shape = v.object({
   /** Of the intent: its id alone says nothing of another epoch of the store. */
   epoch: v.string(),
@@ -70,7 +63,7 @@ export class RenewalAnswers {
    * The answer in hand; `undefined` when there is none for this intent and key, when it has ended, or when
    * it was in force and has failed. Never rejects.
    */
-  async find({ id, epoch }: Intent, spkiSha256: string): Promise<KeptAnswer | undefined> {
+  async find({ id, epoch }: Intent, spkiSha256: string): Promise<Issued | undefined> {
     const { store, nowMs } = this.#options;
     const kept = await this.#turns.take(() => this.#read());
     if (kept === undefined || kept.intent !== id || kept.epoch !== epoch) return undefined;
@@ -84,6 +77,7 @@ export class RenewalAnswers {
     ) {
       return undefined;
     }
+    // It may be old by now, and so says nothing of the present.
     return { chainPem, rootPem, remarks, answersUs: false, answeredUs };
   }
 

@@ -9,7 +9,7 @@ import { parseTrustBundle } from "../identity/trust-bundle.ts";
 import { parseCertificate } from "../identity/x509/certificate.ts";
 import type { Intent } from "../queue/intent.ts";
 import { issuedTimeClaim } from "./issued-time.ts";
-import type { KeptAnswer, RenewalAnswers } from "./renewal-answer.ts";
+import type { RenewalAnswers } from "./renewal-answer.ts";
 import { isCutOff } from "./renewal-fault.ts";
 import type { RenewalOutages, RenewalPorts } from "./renewal-ports.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -81,7 +81,7 @@ export class RenewalRequests {
     };
   }
 
-  #claim(issued: Issued | KeptAnswer): void {
+  #claim(issued: Issued): void {
     const claim = issuedTimeClaim(issued, this.bundleWith(issued));
     if (claim !== undefined) this.#ports.time.claim(claim);
   }

@@ -202,7 +202,7 @@ export class RenewalWork {
     const { chainPem } = issued;
     const { generation, warnings } = await rotator.install(
       { key: reference, chainPem, trustBundlePem: this.#requests.bundleWith(issued) },
-      { origin: "renewal" },
+      { origin: "renewal", answered: issued.answeredUs ?? false },
     );
     this.remarks = [...issued.remarks, ...warnings.map(({ words }) => words)];
     const { leaf } = source;

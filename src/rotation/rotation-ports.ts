@@ -30,6 +30,8 @@ export interface InstallOptions {
   readonly origin: GenerationContent["origin"];
   /** Take also what fell back before; the validator is told that the operator insists. */
   readonly force?: boolean;
+  /** An authority made it in answer to us, perhaps before this start. */
+  readonly answered?: boolean;
   /** The epoch that signed material names; another than the store's is refused. */
   readonly epoch?: string | undefined;
 }

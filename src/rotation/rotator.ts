@@ -236,14 +236,15 @@ export class Rotator implements Part {
   async #judged(content: IdentityContent, options?: InstallOptions): Promise<Judged> {
     const { store } = this.#options;
     try {
-      const { epoch, force = false } = options ?? {};
+      const { epoch, force = false, answered = false } = options ?? {};
       if (epoch !== undefined && epoch !== store.epoch) {
         const words = `it was made for epoch ${epoch.slice(0, 32)}, and this store's is ${store.epoch}`;
         throw new CandidateRefused([
           { code: "wrong-epoch", words, fix: "issue it again for the device as it is now" },
         ]);
       }
-      const judged = await this.#judge.judge(content, force, store.current);
+      const purpose = force ? "forced" : answered ? "answered" : "install";
+      const judged = await this.#judge.judge(content, purpose, store.current);
       const bad = store.history().find((old) => old.digest === judged.digest && wasTakenBack(old));
       if (bad !== undefined && !force) throw new CandidateRefused([knownBad(bad)]);
       return judged;

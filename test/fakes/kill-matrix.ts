@@ -116,10 +116,15 @@ function pointsIn(text: string): readonly Point[] {
   const counts = new Map<string, number>();
   const threads = new Set<string>();
   const points: Point[] = [];
+  let before = "";
   for (const line of text.split("\n")) {
-    const match = /^(\d+)\s+([a-z0-9_]+)\(/.exec(line);
-    if (match === null || match[2] === "execve") continue;
-    const [, thread = "", call = ""] = match;
+    const match = /^(\d+)\s+(([a-z0-9_]+)\(.*)/.exec(line);
+    if (match === null || match[3] === "execve") continue;
+    const [, thread = "", made = "", call = ""] = match;
+    // strace may print the call at which all threads are killed once more, as if the first thread had made it.
+    const repeated = made === before && made.endsWith("<unfinished ...>");
+    before = made;
+    if (repeated) continue;
     threads.add(thread);
     const count = (counts.get(call) ?? 0) + 1;
     counts.set(call, count);

@@ -148,7 +148,8 @@ export class SimDevice {
       // As src/agent/store-identity.ts does it, with what is configured by default.
       validate: (candidate, purpose) => {
         const current = purpose === "fall-back" ? undefined : store.current;
-        return validateCandidate(candidate, { time: time.view(), current }, trial);
+        const policy = { answered: purpose === "answered" };
+        return validateCandidate(candidate, { time: time.view(), current, policy }, trial);
       },
       revoked: async () => [],
       probe: never,

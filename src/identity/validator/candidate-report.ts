@@ -32,6 +32,11 @@ export type CandidateRole = "server" | "client";
 export interface CandidatePolicy {
   /** Put a certificate in force whose time has not come, as far as this machine's wrong clock knows. */
   readonly tolerateNotYetValid?: boolean;
+  /**
+   * An authority made it in answer to us, perhaps before this start: a wrong clock's word that it has not begun
+   * does not count where what is proven of the time says that it has.
+   */
+  readonly answered?: boolean;
   /** For how long after its end a certificate still counts, ms; default 0. */
   readonly expiryGraceMs?: number;
   /** Go back to a certificate that was issued before the one in force. */

@@ -100,12 +100,14 @@ function badCodes(
 
 /**
  * A verdict about dates, by a clock that is known to be wrong, gives way to the trusted time: outright
- * when a signature has vouched for that, otherwise by policy only. The twins then decide.
+ * when a signature has vouched for that, or is on the certificate itself, which answers us; otherwise by
+ * policy only. The twins then decide.
  */
-function isTolerated(code: string, { context: { time }, moment }: TrialCase): boolean {
+function isTolerated(code: string, { context: { time, policy }, moment }: TrialCase): boolean {
   const signed = time.state === "authenticated" || time.vouched === true;
   const vouched = time.clockWrong && signed;
-  if (code === EARLY) return vouched || moment.early;
+  const answered = time.clockWrong && policy?.answered === true;
+  if (code === EARLY) return vouched || answered || moment.early;
   return code === LATE && (vouched || moment.grace);
 }
 

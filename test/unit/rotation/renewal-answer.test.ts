@@ -97,7 +97,9 @@ test("killed after each durable change, and started with a clock that is lost: o
     rig.rotation.time = { state: "floor", clockWrong: true };
     rig.claims.length = 0;
     const made = rig.issuer.signed.length;
-    rig.rotation.objections = () => (rig.claims.length > 0 ? [] : [EARLY]);
+    // OpenSSL goes by the wrong clock, which counts only until something answers us, or has done so.
+    rig.rotation.objections = (_, purpose) =>
+      rig.claims.length > 0 && (made === 0 || purpose === "answered") ? [] : [EARLY];
     const agent = await rig.process();
     await clock.advance(DAY_MS / 24);
     await agent.attempt();

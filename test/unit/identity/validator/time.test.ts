@@ -58,6 +58,21 @@ suite("not yet valid by this machine's clock", () => {
       codes: ["not-yet-valid"],
     },
     {
+      why: "the floor says that it is valid, and it was made in answer to us",
+      context: { time: timeView(now + 31 * DAY, FLOOR), current, policy: { answered: true } },
+      codes: [],
+    },
+    {
+      why: "the floor says that it is not, though it was made in answer to us",
+      context: { time: timeView(now + 29 * DAY, FLOOR), current, policy: { answered: true } },
+      codes: ["not-yet-valid"],
+    },
+    {
+      why: "it was made in answer to us, and the clock is not known to be wrong",
+      context: { current, policy: { answered: true } },
+      codes: ["not-yet-valid"],
+    },
+    {
       why: "an authority that answered us since the start says that it is valid",
       context: { time: timeView(now + 31 * DAY, { ...FLOOR, vouched: true }), current },
       codes: [],

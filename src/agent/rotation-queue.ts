@@ -17,6 +17,7 @@ import { hasEnded, type Intent } from "../queue/intent.ts";
 import type { IntentQueue } from "../queue/intent-queue.ts";
 import { memoryQueue, openIntentQueue, type QueueOptions } from "../queue/open-intent-queue.ts";
 import { QueueWorker } from "../queue/queue-worker.ts";
+import { toldAt } from "../queue/saved-attempts.ts";
 import { dropLeft } from "../rotation/install-objects.ts";
 import type {
   QueueEntryView,
@@ -227,7 +228,7 @@ function entryView(intent: Intent, hold: Hold | undefined, nowMs: number): Queue
     ...{ id, kind, generation, state, attempts, createdAt },
     step: step ?? null,
     object: object ?? null,
-    nextAttemptAt: hasEnded(intent) ? null : intent.nextAttemptAt,
+    nextAttemptAt: hasEnded(intent) ? null : toldAt(intent.nextAttemptAt, nowMs),
     heldBy: hold?.by ?? null,
     heldUntil: hold?.forMs === undefined ? null : Math.round(nowMs + hold.forMs),
     lastError: lastError ?? null,

@@ -26,3 +26,8 @@ export function leftMs(notBeforeAt: number, nowMs: number, capMs = MAX_WAIT_MS):
   const left = notBeforeAt - nowMs;
   return left > 0 && left <= capMs ? left : 0;
 }
+
+/** The same moment as it is told to a person: one that counts as due, since a clock jumped, is now. Unix ms. */
+export function toldAt(notBeforeAt: number, nowMs: number): number {
+  return notBeforeAt > nowMs && leftMs(notBeforeAt, nowMs) === 0 ? Math.round(nowMs) : notBeforeAt;
+}

@@ -1,6 +1,7 @@
 /** What `status`, `cert renew --dry-run` and `doctor` say of renewal. Pure. */
 import { formatMoment, formatSpan } from "../identity/span-words.ts";
 import type { Intent } from "../queue/intent.ts";
+import { toldAt } from "../queue/saved-attempts.ts";
 import type { RenewalDue } from "./renewal-policy.ts";
 import type { RenewalFault, RenewalView } from "./renewal-ports.ts";
 
@@ -31,7 +32,7 @@ export function renewalView(state: RenewalState): RenewalView {
       ? undefined
       : {
           ...{ id: intent.id, state: intent.state, step: intent.step },
-          nextAttemptAt: intent.nextAttemptAt,
+          nextAttemptAt: toldAt(intent.nextAttemptAt, state.nowMs),
         };
   return {
     ...{ issuer, remarks, longestOutageMs, lastAttempt },

@@ -73,6 +73,15 @@ suite("queue list, retry, drop", () => {
     assert.match(String(answer["healed"]), /damaged in both halves: what it held is lost/);
   });
 
+  test("written by a clock that was years ahead: it is due, and the list says so", async () => {
+    const { site } = await stoppedSite();
+    await using _ = site;
+    const notBeforeAt = Date.now() + 700 * 86_400_000;
+    await seed(site, (queue) => queue.add({ kind: "report", generation: 1, notBeforeAt }));
+    const [report] = (await ask(site, "queue", "list")).answer.entries;
+    assert.ok(Number(report?.["nextAttemptAt"]) <= Date.now());
+  });
+
   test("of a stopped agent, of a running one, and over a restart the same", async () => {
     const { site, start } = await stoppedSite();
     await using _ = site;

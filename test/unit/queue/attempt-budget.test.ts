@@ -6,7 +6,7 @@ import {
   type AttemptBudgetOptions,
   pauseAfter,
 } from "#src/queue/attempt-budget.ts";
-import { leftMs, MAX_WAIT_MS, type SavedAttempts } from "#src/queue/saved-attempts.ts";
+import { leftMs, MAX_WAIT_MS, type SavedAttempts, toldAt } from "#src/queue/saved-attempts.ts";
 import { FakeClock } from "../../fakes/fake-clock.ts";
 import { FakeRandom } from "../../fakes/fake-random.ts";
 
@@ -65,15 +65,19 @@ suite("the pause after failures", () => {
 
 suite("a moment that was written down", () => {
   const rows = [
-    { at: 10 * MINUTE, left: 10 * MINUTE, why: "still ahead" },
-    { at: -1, left: 0, why: "over" },
-    { at: MAX_WAIT_MS, left: MAX_WAIT_MS, why: "as far as any of ours" },
-    { at: MAX_WAIT_MS + 1, left: 0, why: "further away than any of ours: the clock jumped back" },
-    { at: 10 * YEAR, left: 0, why: "ten years away: due" },
-    { at: -10 * YEAR, left: 0, why: "ten years over: due" },
+    { at: 10 * MINUTE, left: 10 * MINUTE, told: 10 * MINUTE, why: "still ahead" },
+    { at: -1, left: 0, told: -1, why: "over" },
+    { at: MAX_WAIT_MS, left: MAX_WAIT_MS, told: MAX_WAIT_MS, why: "as far as any of ours" },
+    { at: MAX_WAIT_MS + 1, left: 0, told: 0, why: "further away than any: the clock jumped back" },
+    { at: 10 * YEAR, left: 0, told: 0, why: "ten years away: due" },
+    { at: -10 * YEAR, left: 0, told: -10 * YEAR, why: "ten years over: due" },
   ];
-  for (const { at, left, why } of rows) {
-    test(why, () => assert.equal(leftMs(Date.UTC(2026, 5, 1) + at, Date.UTC(2026, 5, 1)), left));
+  const now = Date.UTC(2026, 5, 1);
+  for (const { at, left, told, why } of rows) {
+    test(why, () => {
+      assert.equal(leftMs(now + at, now), left);
+      assert.equal(toldAt(now + at, now), now + told);
+    });
   }
 });
 

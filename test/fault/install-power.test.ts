@@ -9,6 +9,7 @@ import { PowerDisk } from "../fakes/power-disk.ts";
 import { powerMatrix, type Subject } from "../fakes/power-matrix.ts";
 import { type PushedDevice, PushRig } from "../fakes/push-rig.ts";
 
+const DAY_MS = 86_400_000;
 const FULL = process.env["TEST_FULL"] === "1";
 const own = await PushRig.make();
 const [first, second] = [await own.bring(), await own.bring()];
@@ -76,6 +77,39 @@ suite("the power goes at any step from a push to its confirmation", () => {
       assert.ok(result.points > 30, `${result.points} points`);
     });
   }
+
+  test("and the clock is lost with it: it waits, and is in force once when the clock is set", {
+    timeout: 300_000,
+  }, async (t) => {
+    const rig = await PushRig.make();
+    const brought = await rig.bring();
+    const subject = subjectOf(rig, ({ installs }) =>
+      installs.accept({ ...brought, origin: "push" }, 7),
+    );
+    const lost = {
+      state: "floor",
+      clockWrong: true,
+      nowMs: rig.clock.now() - 400 * DAY_MS,
+    } as const;
+    const view = async (disk: PowerDisk): Promise<string> => {
+      rig.time = lost;
+      await using device = await rig.start(disk);
+      await device.workOff();
+      rig.time = {};
+      device.rotator.clockChanged();
+      await device.workOff();
+      return device.view();
+    };
+    const waiting = { ...subject, view };
+    const disk = new PowerDisk();
+    await waiting.prepare(disk);
+    await waiting.operate(disk);
+    assert.match(await view(disk), /trialled, .* 0 bad; keys ; notes ; queue install-7 done$/);
+    const result = await powerMatrix(waiting, FULL);
+    t.diagnostic(`${result.points} points, ${result.worlds} disks`);
+    assert.deepEqual(result.violations, []);
+    assert.ok(result.points > 30, `${result.points} points`);
+  });
 
   test("a device that acknowledges what is not on the disk yet is caught", async () => {
     const careless = new PushRig(own.pki);

@@ -201,6 +201,7 @@ export const EVENTS = {
   },
   "trust.update.applied": { level: "info", msg: "a signed trust update is in force" },
   "trust.update.refused": { level: "error", msg: "a trust update was refused" },
+  "trust.changed": { level: "info", msg: "other authorities are trusted than before" },
   "trust.overlap.begun": {
     level: "info",
     msg: "old and new authorities are trusted side by side for a while",

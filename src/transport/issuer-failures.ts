@@ -68,7 +68,9 @@ export function untrusted(
   }
   const dates = cause === "expired" || cause === "not-yet-valid";
   const also = cause === "unknown-authority" || cause === "chain" || cause === "name-mismatch";
-  const guess = also ? "; another authority, a proxy that inspects TLS, or a captive portal" : "";
+  const guess = also
+    ? "; another authority, one that has changed its root, a proxy that inspects TLS, or a captive portal"
+    : "";
   return new IssuerError("ERR_ISSUER_UNTRUSTED", {
     reason: dates ? "clock" : "untrusted",
     words: `${where} is not the authority that is pinned: ${words}${guess}`,

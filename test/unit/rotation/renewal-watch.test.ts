@@ -49,6 +49,10 @@ test("a trust bundle that is replaced draws nothing anew", async () => {
   await agent.watch.settled();
   assert.equal(store.current?.number, 2);
   assert.equal(agent.watch.view().dueAt, due);
+  const [changed, ...more] = agent.log.of("trust.changed");
+  assert.deepEqual([changed?.["generation"], changed?.["how"], more], [2, "trust", []]);
+  assert.match(String(changed?.["added"]), /^CN=Other CA, SHA-256 [0-9a-f]{64}$/);
+  assert.deepEqual(changed?.["removed"], []);
 });
 
 test("a jump that nobody vouches for makes nothing due; vouched for, it does", async () => {

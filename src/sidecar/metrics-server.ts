@@ -5,11 +5,11 @@
  * Loaded only when `metrics.listen` asks for it.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { AgentError, errorText, isAgentError } from "../base/errors.ts";
 import type { Part } from "../base/lifecycle.ts";
 import type { Logger } from "../base/log.ts";
 import type { Clock } from "../host/clock.ts";
+import { formatAddress } from "../registry/address.ts";
 import { listenAt, type TakenSocket } from "./control-socket.ts";
 import { METRICS_CONTENT_TYPE } from "./metrics-text.ts";
 
@@ -63,7 +63,7 @@ export class MetricsServer implements Part {
     const bound = this.#server.address();
     if (bound === null) return undefined;
     if (typeof bound === "string") return placeText(this.#options.place);
-    return hostPort(bound);
+    return formatAddress({ host: bound.address, port: bound.port });
   }
 
   /** @throws AgentError `ERR_METRICS_LISTEN`: taken by another program, or not to be had. */
@@ -130,11 +130,7 @@ export class MetricsServer implements Part {
 /** As the configuration has it. */
 export function placeText(place: MetricsPlace): string {
   if (place.kind === "unix") return `unix:${place.path}`;
-  return hostPort({ address: place.host, port: place.port });
-}
-
-function hostPort({ address, port }: Pick<AddressInfo, "address" | "port">): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+  return formatAddress(place);
 }
 
 function bind(server: Server, { host, port }: { host: string; port: number }): Promise<void> {

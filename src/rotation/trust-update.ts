@@ -100,11 +100,8 @@ export function parseTrustUpdates(text: string): readonly SignedTrustUpdate[] {
   if (text.length > MAX_CHAIN_CHARACTERS) {
     throw malformed(`the file is longer than ${MAX_CHAIN_CHARACTERS} characters`);
   }
-  const lines = text.split("\n").flatMap((line, index) => {
-    return line.trim() === "" ? [] : [{ line, number: index + 1 }];
-  });
+  const lines = linesOf(text);
   if (lines.length === 0) throw malformed("the file holds none");
-  if (lines.length > MAX_UPDATES) throw malformed(`the file holds more than ${MAX_UPDATES}`);
   const updates = lines.map(({ line, number }) => parseLine(line, number));
   return updates.toSorted((a, b) => a.sequence - b.sequence);
 }
@@ -118,6 +115,20 @@ export function verifyTrustUpdate(
   if (key === undefined) return "unknown-key";
   const good = verify(null, trustUpdateBytes(update), key.publicKey, update.signature);
   return good ? "good" : "bad-signature";
+}
+
+/** Those that are not empty. One after another: a file of nothing but short lines would fill a small heap. */
+function linesOf(text: string): readonly { readonly line: string; readonly number: number }[] {
+  const lines: { readonly line: string; readonly number: number }[] = [];
+  for (let at = 0, number = 1; at < text.length; number++) {
+    const feed = text.indexOf("\n", at);
+    const end = feed === -1 ? text.length : feed;
+    const line = text.slice(at, end);
+    if (line.trim() !== "") lines.push({ line, number });
+    if (lines.length > MAX_UPDATES) throw malformed(`the file holds more than ${MAX_UPDATES}`);
+    at = end + 1;
+  }
+  return lines;
 }
 
 function parseLine(line: string, number: number): SignedTrustUpdate {

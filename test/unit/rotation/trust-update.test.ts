@@ -12,6 +12,7 @@ import {
   trustUpdateBytes,
   verifyTrustUpdate,
 } from "#src/rotation/trust-update.ts";
+import { run } from "../../fakes/child.ts";
 
 interface Vectors {
   readonly privateKey: string;
@@ -71,5 +72,21 @@ suite("trust updates that no device could keep", () => {
       code: "ERR_TRUST_UPDATE",
       message: /line 1: "bundle" has \d+ bytes; a device takes 61440/,
     });
+  });
+
+  test("a megabyte of short lines fits into the heap of a small device, and is refused", async () => {
+    const { code, stderr } = await run([
+      process.execPath,
+      ...["--max-old-space-size=24", "--input-type=module", "--eval"],
+      `import { parseTrustUpdates } from "#src/rotation/trust-update.ts";
+       for (const line of ["{}\\n", "\\n", " \\n"]) {
+         try {
+           parseTrustUpdates(line.repeat(1048576 / line.length | 0));
+         } catch (error) {
+           if (error.code !== "ERR_TRUST_UPDATE") throw error;
+         }
+       }`,
+    ]);
+    assert.equal(code, 0, stderr.slice(0, 400));
   });
 });

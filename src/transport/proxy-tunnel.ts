@@ -84,7 +84,7 @@ function refusalWords(
   }
   if (status === "407") {
     return authorization === undefined
-      ? "demands credentials (407): put them into the proxy URL as http://user:password@host:port"
+      ? "demands credentials (407): put user and password into client.proxy, with a colon between and an @ before the host"
       : "does not take the credentials of the proxy URL (407): correct user and password";
   }
   if (status.startsWith("3") || status === "511") return captivePortal(status);

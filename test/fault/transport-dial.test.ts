@@ -415,7 +415,7 @@ suite("HTTP CONNECT proxy", () => {
     {
       why: "credentials wanted",
       text: "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
-      words: /demands credentials \(407\)/,
+      words: /demands credentials \(407\): put user and password into client\.proxy, /,
     },
     {
       why: "captive portal by redirection",

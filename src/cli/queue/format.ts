@@ -35,7 +35,7 @@ const HELD: Readonly<Record<NonNullable<QueueEntryView["heldBy"]>, string>> = {
   tokens: "too many attempts at once",
   another: "after the one under way",
   refused: "refused, so asked rarely; `queue retry` asks now",
-  early: "something else comes first",
+  early: "its time has not come",
   "no-handler": "the configuration has nothing that does it",
   "no-agent": "when the agent runs",
 };
@@ -48,7 +48,9 @@ function nextWords(entry: QueueEntryView, nowMs: number): string {
   const at = Math.max(nextAttemptAt, heldUntil ?? nextAttemptAt);
   const when = at <= nowMs ? "due" : `in ${formatSpan(at - nowMs)} (${formatMoment(at)})`;
   const isHeld = heldBy !== null && (own <= 0 || at > nextAttemptAt);
-  return isHeld ? `${when}: ${HELD[heldBy]}` : when;
+  if (!isHeld) return when;
+  const isBehind = heldBy === "early" && entry.kind === "report" && heldUntil === null;
+  return `${when}: ${isBehind ? "older reports come first" : HELD[heldBy]}`;
 }
 
 /** One line of `status`. */

@@ -60,6 +60,16 @@ suite("the queue as text", () => {
       says: / due: when the agent runs /,
     },
     {
+      why: "a certificate that counts later",
+      entry: { kind: "install", heldBy: "early", heldUntil: NOW + 39 * 86_400_000 },
+      says: / in 39 days \(2026-07-10T00:00:00Z\): its time has not come /,
+    },
+    {
+      why: "reports are sent in order",
+      entry: { kind: "report", nextAttemptAt: NOW, heldBy: "early" },
+      says: / due: older reports come first /,
+    },
+    {
       why: "its own pause is what it waits for",
       entry: { heldBy: "no-agent" },
       says: / in 10 minutes \(2026-06-01T00:10:00Z\) +ERR/,

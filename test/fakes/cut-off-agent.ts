@@ -65,7 +65,7 @@ export interface CutOffAgent extends AsyncDisposable {
 }
 
 /** Steps of the clock; files and sockets of the machine have their turn between. */
-const STEP_MS = 10_000;
+const STEP_MS = 30_000;
 
 /** @param more Added to the configuration. */
 export async function cutOffAgent(more: string): Promise<CutOffAgent> {

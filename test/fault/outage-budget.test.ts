@@ -98,12 +98,10 @@ suite("a day without a network", () => {
     ask(device);
     let calls = 0;
     const call = (): void => {
-      for (let each = 0; each < 3; each++) {
-        calls += 1;
-        const request = { service: "greeter", endpoint: "Greeter.Hello", codec: "json" } as const;
-        const asked = { ...request, metadata: new Map(), timeoutMs: 5_000 };
-        device.admin.call(asked, Buffer.from("{}")).catch(() => undefined);
-      }
+      calls += 1;
+      const request = { service: "greeter", endpoint: "Greeter.Hello", codec: "json" } as const;
+      const asked = { ...request, metadata: new Map(), timeoutMs: 5_000 };
+      device.admin.call(asked, Buffer.from("{}")).catch(() => undefined);
     };
     await device.pass(HOUR_MS, call, 1_000);
     const apps = device.network.attempts.filter(({ host }) => host === "app.example").length;

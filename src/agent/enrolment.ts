@@ -166,7 +166,7 @@ export class Enrolment {
     const { subject, serial, notAfter } = parseCertificate(current.chainPem).summary;
     throw new AgentError(
       "ERR_ENROLLED",
-      `this device is ALREADY ENROLLED: ${subject || "it"} has certificate ${serial}, which ends ${formatMoment(notAfter)}`,
+      `this device is ALREADY ENROLLED: ${subject || "it"} has certificate ${serial}, valid until ${formatMoment(notAfter)}`,
       { fields: { generation: current.number } },
     );
   }

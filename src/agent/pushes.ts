@@ -103,10 +103,17 @@ export class Pushes implements PushOperations, AsyncDisposable {
     return this.#taken(text, async ({ id }) => {
       const now = this.#queue.find(id);
       if (now === undefined || now.state === "done") return;
-      const ended = this.#nextEnd(id);
-      // One that has waited, failed or been interrupted before: somebody asks for it now.
-      if (now.state !== "waiting" || now.attempts > 0) await this.#queue.retry(id);
-      await Promise.race([ended, this.#stopping.promise]);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const unlisten = this.#queue.onChange(({ what, intent }) => {
+        if (intent.id === id && ["ended", "failed", "dropped"].includes(what)) resolve();
+      });
+      try {
+        // One that has waited, failed or been interrupted before: somebody asks for it now.
+        if (now.state !== "waiting" || now.attempts > 0) await this.#queue.retry(id);
+        await Promise.race([promise, this.#stopping.promise]);
+      } finally {
+        unlisten();
+      }
     });
   }
 
@@ -155,17 +162,6 @@ export class Pushes implements PushOperations, AsyncDisposable {
     }
     await work(accepted);
     return outcomeOf(this.#queue.find(id), { id, sequence, steps });
-  }
-
-  /** Resolves when an attempt at it has come to an end, one way or the other. */
-  #nextEnd(id: string): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const end = this.#queue.onChange(({ what, intent }) => {
-      if (intent.id !== id || !["ended", "failed", "dropped"].includes(what)) return;
-      end();
-      resolve();
-    });
-    return promise;
   }
 }
 

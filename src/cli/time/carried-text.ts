@@ -25,7 +25,7 @@ async function readStdin({ stdin }: Terminal): Promise<string> {
   for await (const chunk of stdin) {
     size += chunk.length;
     if (size > MAX_STATEMENT_BYTES) {
-      const words = `stdin is too long: it may hold ${MAX_STATEMENT_BYTES} bytes`;
+      const words = `stdin holds more than the ${MAX_STATEMENT_BYTES} bytes that it may have`;
       throw new AgentError("ERR_TIME_STATEMENT", words);
     }
     chunks.push(chunk);

@@ -30,3 +30,11 @@ export function knownBad({ number, reasons }: Generation): Reason {
     fix: "correct the cause, then import it with --force, or import another",
   };
 }
+
+export function wrongEpoch(epoch: string, own: string): Reason {
+  return {
+    code: "wrong-epoch",
+    words: `it was made for epoch ${epoch.slice(0, 32)}, and this store's is ${own}`,
+    fix: "issue it again for the device as it is now",
+  };
+}

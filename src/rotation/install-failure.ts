@@ -42,3 +42,9 @@ export function canPass(error: AgentError, time: TimeView, endsAt: number): bool
   if (error.code === "ERR_CERT_SUPERSEDED") return true;
   return ERRORS[error.code].retry;
 }
+
+/** Whether it can, of what failed beside the judgement of the candidate. */
+export function isPassing(error: AgentError): boolean {
+  const nobody = { state: "unknown", nowMs: 0, floorMs: 0, clockWrong: false } as const;
+  return canPass(error, { ...nobody, words: undefined }, 0);
+}

@@ -25,7 +25,7 @@ import { type Intent, type IntentState, intentId, objectNamed } from "../queue/i
 import type { IntentQueue } from "../queue/intent-queue.ts";
 import { MAX_WAIT_MS } from "../queue/saved-attempts.ts";
 import { CandidateRefused } from "./candidate-refused.ts";
-import { canPass, InstallFailed } from "./install-failure.ts";
+import { canPass, InstallFailed, isPassing } from "./install-failure.ts";
 import {
   certificatesOf,
   formatInstallNote,
@@ -41,6 +41,8 @@ import {
 } from "./install-note.ts";
 import { dropLeft, isPushedKey, keyName, noteName } from "./install-objects.ts";
 import { dropLongNote, readLongNote, writeLongNote } from "./long-note.ts";
+import { assertCanPass } from "./push-judgement.ts";
+import { RotationLog } from "./rotation-log.ts";
 import type { Rotator } from "./rotator.ts";
 import { hasSameAuthorities } from "./trust-overlap.ts";
 
@@ -48,7 +50,7 @@ export interface InstallPorts {
   readonly store: CertificateStore;
   readonly keys: KeyProvider;
   readonly queue: IntentQueue;
-  readonly rotator: Pick<Rotator, "install" | "isUnproven">;
+  readonly rotator: Pick<Rotator, "install" | "isUnproven" | "check">;
   readonly time: DeadlineTime;
   readonly log: Logger;
 }
@@ -91,7 +93,8 @@ export class InstallWork {
    * @param generation As whoever pushes counts, from 1; the newest wins, and the same one again is the one
    *   that is there, whatever became of it. Default the next one.
    * @throws AgentError `ERR_IMPORT_INVALID`, `ERR_CERT_INVALID`, `ERR_KEY_*` for what can't be read or has no
-   *   key; `ERR_INSTALL_NUMBER` when the number was given to something else; `ERR_STORE_*`, `ERR_QUEUE_*`:
+   *   key; `ERR_CERT_REFUSED` for what can never go in force: it must not take the place of one that waits;
+   *   `ERR_INSTALL_NUMBER` when the number was given to something else; `ERR_STORE_*`, `ERR_QUEUE_*`:
    *   nothing was accepted.
    */
   accept(pushed: PushedIdentity, generation?: number): Promise<AcceptedInstall> {
@@ -149,6 +152,7 @@ export class InstallWork {
     if (known !== undefined) return known;
     const generation = wanted ?? this.#newest(position) + 1;
     const object = objectNamed("note", noteName("install", generation));
+    await this.#judge(note, brought ?? this.#keyOf(note, generation));
     try {
       if (brought !== undefined) await store.keepKey(keyName(generation), brought);
       await writeLongNote(store, noteName("install", generation), formatInstallNote(note));
@@ -165,6 +169,15 @@ export class InstallWork {
     } catch (error) {
       // As good as it goes on a disk that fails; the next start removes what is left.
       void this.sweep();
+      throw error;
+    }
+  }
+
+  async #judge(note: InstallNote, key: KeyReference): Promise<void> {
+    try {
+      await assertCanPass(this.#ports, note, key);
+    } catch (error) {
+      new RotationLog(this.#ports.log).refused(error);
       throw error;
     }
   }
@@ -376,10 +389,4 @@ export class InstallWork {
   async #position(): Promise<InstallPosition> {
     return parsePosition(await this.#ports.store.readNote(POSITION_NOTE));
   }
-}
-
-/** Of what failed beside the judgement of the candidate. */
-function isPassing(error: AgentError): boolean {
-  const nobody = { state: "unknown", nowMs: 0, floorMs: 0, clockWrong: false } as const;
-  return canPass(error, { ...nobody, words: undefined }, 0);
 }

@@ -14,7 +14,7 @@ import type { Generation, MarkReason } from "../identity/store/generation.ts";
 import type { CandidateReport } from "../identity/validator/candidate-report.ts";
 import { Adoption } from "./adoption.ts";
 import { CandidateJudge, type IdentityContent, type Judged } from "./candidate-judge.ts";
-import { CandidateRefused, knownBad } from "./candidate-refused.ts";
+import { CandidateRefused, knownBad, wrongEpoch } from "./candidate-refused.ts";
 import { FallBack } from "./fall-back.ts";
 import { FALL_BACK_CODES, wasTakenBack } from "./identity-state.ts";
 import { InstallQueue } from "./install-queue.ts";
@@ -238,10 +238,7 @@ export class Rotator implements Part {
     try {
       const { epoch, force = false, answered = false } = options ?? {};
       if (epoch !== undefined && epoch !== store.epoch) {
-        const words = `it was made for epoch ${epoch.slice(0, 32)}, and this store's is ${store.epoch}`;
-        throw new CandidateRefused([
-          { code: "wrong-epoch", words, fix: "issue it again for the device as it is now" },
-        ]);
+        throw new CandidateRefused([wrongEpoch(epoch, store.epoch)]);
       }
       const purpose = force ? "forced" : answered ? "answered" : "install";
       const judged = await this.#judge.judge(content, purpose, store.current);

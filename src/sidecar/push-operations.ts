@@ -26,7 +26,7 @@ export interface PushOperations {
   /**
    * Resolves when it is on the disk; it goes in force as soon as it may.
    *
-   * @throws AgentError `ERR_IMPORT_INVALID`, `ERR_CERT_INVALID`, `ERR_KEY_*`, `ERR_STORE_*`, `ERR_QUEUE_*`:
+   * @throws AgentError `ERR_IMPORT_INVALID`, `ERR_CERT_INVALID`, `ERR_CERT_REFUSED`, `ERR_KEY_*`, `ERR_STORE_*`, `ERR_QUEUE_*`:
    *   nothing was kept.
    */
   installLater(request: LaterRequest): Promise<AcceptedView>;

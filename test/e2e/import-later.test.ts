@@ -108,25 +108,33 @@ suite("cert import --later", () => {
     await agent.event("queue.intent.done");
   });
 
-  test("what this device can't take is given up with its reasons; dropped, nothing of it stays", async () => {
-    const { site, configPath, start } = await stoppedSite();
-    await using _ = site;
-    await using other = await makeSite();
-    {
-      await using agent = await start();
-      await ask(configPath, ...later(await other.issue("microedge")));
-      await agent.event("queue.intent.abandoned");
-      const [entry] = await entriesOf(configPath);
-      assert.equal(entry?.["state"], "failed");
-      assert.match(String(entry?.["lastError"]), /ERR_CERT_REFUSED: .*authority/);
-      await agent.stop();
-    }
-    assert.equal(keptIn(site).length, 2);
-    assert.equal((await ask(configPath, "queue", "drop", "install-1")).code, 0);
-    assert.deepEqual(keptIn(site), []);
-    const dry = await ask(configPath, ...later(await other.issue("microedge")), "--dry-run");
-    assert.partialDeepStrictEqual(dry.answer, { ok: false, error: { code: "ERR_USAGE" } });
-  });
+  for (const running of [true, false]) {
+    test(`what this device can't take is refused at once, the agent ${running ? "running" : "stopped"}, and what waits keeps its place`, async () => {
+      const { site, configPath, start } = await stoppedSite();
+      await using _ = site;
+      await using other = await makeSite();
+      await using agent = running ? await start() : undefined;
+      const notBefore = Date.now() + 86_400_000;
+      const good = await site.issue("microedge", { notBefore });
+      assert.equal((await ask(configPath, ...later(good))).code, 0);
+      const kept = keptIn(site);
+      const stranger = await other.issue("microedge");
+      const { code, answer } = await ask(configPath, ...later(stranger));
+      assert.partialDeepStrictEqual(answer, { ok: false, error: { code: "ERR_CERT_REFUSED" } });
+      assert.match(JSON.stringify(answer), /authority/);
+      const now = await ask(configPath, ...later(stranger).filter((each) => each !== "--later"));
+      assert.deepEqual([code, Object.keys(answer)], [now.code, Object.keys(now.answer)]);
+      assert.partialDeepStrictEqual(await entriesOf(configPath), [
+        { id: "install-1", state: "waiting" },
+      ]);
+      assert.deepEqual(keptIn(site), kept);
+      if (agent !== undefined) assert.ok(await agent.event("certificate.refused"));
+      assert.equal((await ask(configPath, "queue", "drop", "install-1")).code, 0);
+      assert.deepEqual(keptIn(site), []);
+      const dry = await ask(configPath, ...later(stranger), "--dry-run");
+      assert.partialDeepStrictEqual(dry.answer, { ok: false, error: { code: "ERR_USAGE" } });
+    });
+  }
 
   test("killed at any call that touches the store, once acknowledged it goes in force, once", {
     skip: without("strace", hasCommand("strace")),

@@ -3,6 +3,7 @@ import { suite, test } from "node:test";
 import { AgentError } from "#src/base/errors.ts";
 import type { TimeView } from "#src/identity/time/time-view.ts";
 import { CandidateRefused } from "#src/rotation/candidate-refused.ts";
+import { FALL_BACK_CODES } from "#src/rotation/identity-state.ts";
 import { canPass } from "#src/rotation/install-failure.ts";
 import type { PushedIdentity } from "#src/rotation/install-note.ts";
 import { readLongNote } from "#src/rotation/long-note.ts";
@@ -55,11 +56,10 @@ suite("a push", () => {
   test("on an empty store begins generation 1, but not without a trust bundle", async () => {
     const rig = await PushRig.make();
     await using own = await rig.start(new PowerDisk());
-    await own.installs.accept(push(await rig.bring()));
-    assert.match(String(await own.attempt("install")), /no trust bundle/);
-    assert.equal(own.queue.find("install-1")?.state, "failed");
+    await assert.rejects(own.installs.accept(push(await rig.bring())), /no trust bundle/);
+    assert.deepEqual(own.queue.list(), []);
     const whole = push(await rig.bring(), { trustBundlePem: rig.pki.caPem });
-    assert.equal((await own.installs.accept(whole)).id, "install-2");
+    assert.equal((await own.installs.accept(whole)).id, "install-1");
     assert.equal(await own.attempt("install"), "done");
     assert.equal(own.store.current?.number, 1);
   });
@@ -126,6 +126,72 @@ suite("a push", () => {
   }
 });
 
+suite("a push that can never go in force", () => {
+  const tomorrow = { notBefore: Date.UTC(2026, 5, 2) };
+  const reason = (code: string) => () => [{ code, words: code, fix: "" }];
+  const HOPELESS: readonly {
+    readonly why: string;
+    readonly judge: PushRig["judge"];
+    readonly more?: Partial<PushedIdentity>;
+    readonly words: RegExp;
+  }[] = [
+    { why: "another name", judge: reason("wrong-name"), words: /^wrong-name$/ },
+    {
+      why: "another name, and its time has not come",
+      judge: reason("wrong-name"),
+      words: /^wrong-name; its time has not come$/,
+    },
+    { why: "another epoch", judge: () => [], more: { epoch: "f".repeat(32) }, words: /epoch/ },
+  ];
+  for (const { why, judge, more, words } of HOPELESS) {
+    test(`is refused at once, and one that waits keeps its place: ${why}`, async () => {
+      const { rig, own } = await device();
+      await own.installs.accept(push(await rig.bring("roof-7", tomorrow)), 7);
+      rig.judge = judge;
+      const later = /has not come/.test(words.source) ? tomorrow : {};
+      const bad = push(await rig.bring("roof-7", later), more);
+      await assert.rejects(own.installs.accept(bad, 8), (error) => {
+        assert.ok(error instanceof CandidateRefused);
+        assert.match(error.message, words);
+        return true;
+      });
+      rig.judge = () => [];
+      assert.equal(own.queue.find("install-7")?.state, "waiting");
+      assert.equal(own.queue.find("install-8"), undefined);
+      assert.deepEqual([...own.store.pendingKeys().keys()], ["install-key.7"]);
+      assert.equal(await readLongNote(own.store, "install-8"), undefined);
+      assert.equal(own.log.of("certificate.refused").length, 1);
+      await rig.clock.advance(2 * DAY_MS);
+      assert.equal(await own.attempt("install"), "done");
+    });
+  }
+
+  test("but one that fell back before is refused, and with force it is taken", async () => {
+    const { rig, own } = await device();
+    const bad = await rig.bring();
+    await own.installs.accept(push(bad), 7);
+    await own.attempt("install");
+    const { number = 0 } = own.store.current ?? {};
+    await own.store.fallBack([{ code: FALL_BACK_CODES.refused, words: "peers refuse it" }]);
+    assert.ok(own.store.history().some((old) => old.number === number && old.mark === "bad"));
+    await assert.rejects(own.installs.accept(push(bad), 8), /failed before/);
+    assert.equal((await own.installs.accept(push(bad, { force: true }), 8)).state, "waiting");
+  });
+
+  test("with keys that can't be opened just now it is judged later", async () => {
+    const { rig, own } = await device();
+    const brought = push(await rig.bring());
+    const { open } = rig.keys;
+    rig.keys.open = async () => {
+      throw new AgentError("ERR_KEY_SEALING_UNAVAILABLE", "the TPM sleeps");
+    };
+    rig.judge = reason("wrong-name");
+    assert.equal((await own.installs.accept(brought, 7)).state, "waiting");
+    rig.keys.open = open.bind(rig.keys);
+    assert.equal(await own.attempt("install"), "wrong-name");
+  });
+});
+
 suite("generations", () => {
   test("the same again is the one that is there, whatever became of it", async () => {
     const { rig, own } = await device();
@@ -174,8 +240,8 @@ suite("generations", () => {
 
   test("dropped: its objects go; given up: they stay for a retry", async () => {
     const { rig, own } = await device();
-    rig.judge = () => [{ code: "wrong-eku", words: "no client auth", fix: "" }];
     await own.installs.accept(push(await rig.bring()), 7);
+    rig.judge = () => [{ code: "wrong-eku", words: "no client auth", fix: "" }];
     assert.equal(await own.attempt("install"), "no client auth");
     assert.equal(own.queue.find("install-7")?.state, "failed");
     assert.match(own.queue.find("install-7")?.lastError ?? "", /ERR_CERT_REFUSED: no client auth/);
@@ -290,16 +356,6 @@ suite("when it goes in force", () => {
     await own.attempt("install");
     await own.installs.accept(push(await rig.bring(), { force: true, origin: "import" }), 8);
     assert.equal(await own.attempt("install"), "done");
-  });
-
-  test("for another epoch it is given up", async () => {
-    const { rig, own } = await device();
-    await own.installs.accept(push(await rig.bring(), { epoch: "f".repeat(32) }), 7);
-    assert.match(String(await own.attempt("install")), /epoch/);
-    assert.deepEqual(
-      own.queue.list().map(({ state }) => state),
-      ["failed"],
-    );
   });
 
   test("interrupted after it was in force, with something newer come since: not put in force again", async () => {

@@ -95,6 +95,7 @@ export class Enrolment {
     const asked = digestOf(reference.spkiSha256, token, names);
     let issued = await this.#answerInHand(asked);
     if (issued === undefined) {
+      issuer.assertAskable?.({ token, names });
       onStep(`asking ${config.issuer.url ?? config.issuer.csrDir} (${issuer.kind})`);
       issued = await this.#ask(issuer, { key, token, names }, asked);
     } else {

@@ -59,6 +59,13 @@ export interface Issued {
 
 export interface Issuer {
   readonly kind: "step-ca" | "est" | "file";
+  /**
+   * What can be told of an enrolment before anybody is asked: a token that is none, ended or for another
+   * authority, or that this kind of issuer has no use for. Without it nothing can be told.
+   *
+   * @throws IssuerError
+   */
+  assertAskable?(request: Pick<EnrolmentRequest, "token" | "names" | "csrPem">): void;
   /** A first certificate, or one after everything else has failed. @throws IssuerError */
   enroll(request: EnrolmentRequest, signal: AbortSignal): Promise<Issued>;
   /**

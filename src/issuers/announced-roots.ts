@@ -19,6 +19,7 @@ export function withAnnouncedRoots(issuer: Issuer): Issuer {
   };
   return {
     kind: issuer.kind,
+    assertAskable: (request) => issuer.assertAskable?.(request),
     enroll: (request, signal) => issuer.enroll(request, signal),
     async renew(own, signal): Promise<Issued> {
       await look(signal);

@@ -24,6 +24,7 @@ import { certificatesOfPkcs7 } from "./certs-only.ts";
 import { type AskedNames, askedNames, checkIssued, namesOf, repeated } from "./check-issued.ts";
 import { certificatesOf } from "./issuer-roots.ts";
 import { requestParts } from "./request-parts.ts";
+import { tokenUnused } from "./token-unused.ts";
 
 export interface CertificateRequestFileParts {
   readonly dir: string;
@@ -49,7 +50,12 @@ export class CertificateRequestFile implements Issuer {
     this.#parts = parts;
   }
 
-  async enroll({ key, names, csrPem }: EnrolmentRequest): Promise<Issued> {
+  assertAskable({
+    token,
+    names,
+    csrPem,
+  }: Pick<EnrolmentRequest, "token" | "names" | "csrPem">): void {
+    if (token !== undefined) throw tokenUnused("a request that is carried by file needs none");
     if (names === undefined && csrPem === undefined) {
       throw new IssuerError("ERR_ISSUER_REFUSED", {
         reason: "unsupported",
@@ -58,6 +64,11 @@ export class CertificateRequestFile implements Issuer {
         permanent: true,
       });
     }
+  }
+
+  async enroll(request: EnrolmentRequest): Promise<Issued> {
+    this.assertAskable(request);
+    const { key, names, csrPem } = request;
     const csr = (): Promise<string> =>
       csrPem === undefined
         ? createCertificateRequest(key, names ?? { commonName: "", sans: {} })

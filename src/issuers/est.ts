@@ -26,6 +26,7 @@ import type { OnlineIssuerParts } from "./issuer-parts.ts";
 import { certificatesOf } from "./issuer-roots.ts";
 import { type AskedBy, replyFailure } from "./reply-failures.ts";
 import { requestParts } from "./request-parts.ts";
+import { tokenUnused } from "./token-unused.ts";
 
 export interface EstIssuerParts extends OnlineIssuerParts {
   /** Of the server, where it has several authorities. */
@@ -80,9 +81,15 @@ export class EstIssuer implements Issuer {
     this.#parts = parts;
   }
 
-  async enroll(request: EnrolmentRequest, signal: AbortSignal): Promise<Issued> {
-    const { key, names, bootstrap } = request;
-    if (names === undefined && request.csrPem === undefined) {
+  assertAskable({
+    token,
+    names,
+    csrPem,
+  }: Pick<EnrolmentRequest, "token" | "names" | "csrPem">): void {
+    if (token !== undefined) {
+      throw tokenUnused("EST enrols with a password or a certificate from the factory");
+    }
+    if (names === undefined && csrPem === undefined) {
       throw new IssuerError("ERR_ISSUER_REFUSED", {
         reason: "unsupported",
         words: "an EST enrolment needs a name to ask for",
@@ -90,6 +97,11 @@ export class EstIssuer implements Issuer {
         permanent: true,
       });
     }
+  }
+
+  async enroll(request: EnrolmentRequest, signal: AbortSignal): Promise<Issued> {
+    this.assertAskable(request);
+    const { key, names, bootstrap } = request;
     const credentials = await this.#credentials(bootstrap);
     const csrPem = request.csrPem ?? (await createCertificateRequest(key, names ?? NO_NAME));
     await this.#haveRoots(signal);

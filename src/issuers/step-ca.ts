@@ -17,7 +17,7 @@ import { parseCertificate } from "../identity/x509/certificate.ts";
 import type { IssuerQuestion } from "../transport/issuer-exchange.ts";
 import type { IssuerReply } from "../transport/issuer-reply.ts";
 import { checkIssued, namesOf } from "./check-issued.ts";
-import { readEnrolmentToken, requestFor } from "./enrolment-token.ts";
+import { type EnrolmentToken, readEnrolmentToken, requestFor } from "./enrolment-token.ts";
 import type { OnlineIssuerParts } from "./issuer-parts.ts";
 import { certificatesOf } from "./issuer-roots.ts";
 import { makeRenewalToken } from "./renewal-token.ts";
@@ -47,7 +47,28 @@ export class StepCaIssuer implements Issuer {
     this.#parts = parts;
   }
 
+  assertAskable({ token }: Pick<EnrolmentRequest, "token">): void {
+    this.#read(token);
+  }
+
   async enroll({ key, token, csrPem }: EnrolmentRequest, signal: AbortSignal): Promise<Issued> {
+    const read = this.#read(token);
+    const csr = csrPem ?? (await createCertificateRequest(key, requestFor(read)));
+    checkRequest(csr, key, read.requestSha256);
+    await this.#haveRoots(signal);
+    const ott = token?.trim();
+    const reply = await this.#ask(
+      { path: "/1.0/sign", body: { csr, ott }, askedBy: "token" },
+      signal,
+    );
+    // A mail address among the names is none of the kinds that are compared.
+    return {
+      ...this.#check(reply, key, read.names, undefined),
+      trustBundlePem: this.#parts.roots.pem,
+    };
+  }
+
+  #read(token: string | undefined): EnrolmentToken {
     const { roots, url, time } = this.#parts;
     if (token === undefined) {
       throw new IssuerError("ERR_ISSUER_TOKEN", {
@@ -59,16 +80,7 @@ export class StepCaIssuer implements Issuer {
     }
     const known = roots.certificates.map(({ summary }) => summary.fingerprint);
     const pins = roots.rootSha256 === undefined ? known : [roots.rootSha256, ...known];
-    const read = readEnrolmentToken(token, { url, rootSha256: pins, time: time() });
-    const csr = csrPem ?? (await createCertificateRequest(key, requestFor(read)));
-    checkRequest(csr, key, read.requestSha256);
-    await this.#haveRoots(signal);
-    const reply = await this.#ask(
-      { path: "/1.0/sign", body: { csr, ott: token.trim() }, askedBy: "token" },
-      signal,
-    );
-    // A mail address among the names is none of the kinds that are compared.
-    return { ...this.#check(reply, key, read.names, undefined), trustBundlePem: roots.pem };
+    return readEnrolmentToken(token, { url, rootSha256: pins, time: time() });
   }
 
   async renew(own: OwnIdentityForIssuer, signal: AbortSignal): Promise<Issued> {

@@ -240,6 +240,10 @@ suite("microedge enroll", () => {
     ]);
     await own.site.write("password", "s3cret\n");
     await own.agent();
+    const withToken = await own.enroll("one.two.three");
+    assert.notEqual(withToken.code, 0);
+    assert.match(withToken.stderr, /ERR_ISSUER_TOKEN/);
+    assert.doesNotMatch(withToken.stderr, /asking https/);
     const done = await own.enroll(undefined);
     assert.equal(done.code, 0, done.stderr);
     assert.match(done.stdout, /^enrolled +by est: CN=EST Intermediate$/m);

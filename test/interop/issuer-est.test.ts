@@ -129,6 +129,15 @@ suite("EST", () => {
     assert.deepEqual(server.asked, []);
   });
 
+  test("a token is not ignored", async () => {
+    const { est } = await issuer();
+    const request = { key: newKey(), names: NAMES, token: "one.two.three" };
+    const error = await failureOf(est.enroll(request, signal));
+    assert.deepEqual([error.code, error.permanent], ["ERR_ISSUER_TOKEN", true]);
+    assert.doesNotMatch(error.message, /one\.two/);
+    assert.deepEqual(server.asked, []);
+  });
+
   test("the server puts it off, then issues it", async () => {
     const { est } = await issuer();
     server.postpone = { times: 1, seconds: 90 };

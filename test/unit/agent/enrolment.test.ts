@@ -24,14 +24,17 @@ async function rig() {
   const store = new MemoryStore();
   const keys = new MemoryKeys();
   const asked: string[] = [];
-  const fail: { ask?: unknown; install?: unknown; hang?: true } = {};
-  const once = (kind: "ask" | "install"): void => {
+  const fail: { judge?: unknown; ask?: unknown; install?: unknown; hang?: true } = {};
+  const once = (kind: "judge" | "ask" | "install"): void => {
     const error = fail[kind];
     delete fail[kind];
     if (error !== undefined) throw error;
   };
   const issuer: Issuer = {
     kind: "step-ca",
+    assertAskable() {
+      once("judge");
+    },
     async enroll({ key, token = "" }, signal) {
       asked.push(token);
       if (fail.hang) {
@@ -102,6 +105,18 @@ suite("enrolment", () => {
       "what is kept says nothing of the present, but what it was at least",
     );
     assert.equal(await store.readNote("enrolment-answer"), undefined);
+  });
+
+  test("a token that can't succeed is refused before anybody is said to be asked", async () => {
+    const { enrolment, asked, fail } = await rig();
+    fail.judge = new IssuerError("ERR_ISSUER_TOKEN", { reason: "token", words: "it has ended" });
+    const steps: string[] = [];
+    const refused = enrolment.enroll(ASK, (words) => steps.push(words));
+    await assert.rejects(refused, { code: "ERR_ISSUER_TOKEN" });
+    assert.deepEqual(asked, []);
+    assert.ok(!steps.some((words) => words.startsWith("asking")), steps.join());
+    await enrolment.enroll(ASK, (words) => steps.push(words));
+    assert.ok(steps.some((words) => words.startsWith("asking https://ca.test")));
   });
 
   test("another token asks anew, with the same key", async () => {

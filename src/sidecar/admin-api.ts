@@ -7,7 +7,7 @@
  * | `GET /v1/status`, `/v1/limits`, `/v1/services`, `/v1/config` | the views of `admin-operations.ts` |
  * | `POST /v1/reload` | what changed |
  * | `POST /v1/call` | `{service, endpoint, codec?, metadata?, timeoutMs?, address?, serverName?, body?}` -> `{body, metadata, durationMs, node}` |
- * | `POST /v1/probe` | `{address, serverName?, timeoutMs}` -> what `microedge tls probe` prints |
+ * | `POST /v1/probe` | `{address, serverName?, timeoutMs, ownOnly?}` -> what `microedge tls probe` prints |
  * | `/v1/certificate`, `/v1/trust`, `/v1/keys` and below | see `certificate-api.ts` |
  * | `/v1/queue` and below | see `queue-api.ts` |
  * | `/v1/renewal` | see `renewal-operations.ts` |

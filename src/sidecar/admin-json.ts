@@ -89,14 +89,17 @@ export function parseProbe(members: Members): ProbeRequest {
   if (!(Number.isInteger(timeoutMs) && timeoutMs > 0 && timeoutMs <= MAX_PROBE_MS)) {
     throw bad("timeoutMs", `must be a whole number of milliseconds from 1 to ${MAX_PROBE_MS}`);
   }
-  return { host, port, serverName: optionalWord(members, "serverName"), timeoutMs };
+  const ownOnly = members["ownOnly"] ?? false;
+  if (typeof ownOnly !== "boolean") throw bad("ownOnly", "must be true or false");
+  return { host, port, serverName: optionalWord(members, "serverName"), timeoutMs, ownOnly };
 }
 
-export function formatProbe({ host, port, serverName, timeoutMs }: ProbeRequest): Members {
+export function formatProbe({ host, port, serverName, timeoutMs, ownOnly }: ProbeRequest): Members {
   return {
     address: formatAddress({ host, port }),
     timeoutMs,
     ...(serverName === undefined ? {} : { serverName }),
+    ...(ownOnly === undefined ? {} : { ownOnly }),
   };
 }
 

@@ -142,6 +142,8 @@ export interface ProbeRequest {
   readonly serverName: string | undefined;
   /** For each step: name, TCP, handshake. */
   readonly timeoutMs: number;
+  /** As in `ProbeOptions`. */
+  readonly ownOnly?: boolean | undefined;
 }
 
 /**

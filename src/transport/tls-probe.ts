@@ -54,6 +54,11 @@ export interface ProbeOptions {
   readonly clock: Clock;
   /** For each step: name, TCP, handshake. */
   readonly timeoutMs: number;
+  /**
+   * No second connection, without our certificate, to find out whether one is demanded: where that is known,
+   * it would only stand in the other side's log as somebody who was turned away.
+   */
+  readonly ownOnly?: boolean | undefined;
   /** How long to wait for a refusal after the handshake; default 700. */
   readonly settleMs?: number;
 }
@@ -279,6 +284,10 @@ class Probe {
     if (withOurs.kind === "refused") {
       if (ours) this.#draft.refusal = withOurs.by;
       put(ours ? "refused" : "demanded", failure(id, withOurs.words, withOurs.fix));
+      return;
+    }
+    if (ours && this.#options.ownOnly) {
+      put("unknown", good(id, "the server does not turn our certificate away"));
       return;
     }
     const refusesNobody = ours ? await this.#refusesNobody(signal) : true;

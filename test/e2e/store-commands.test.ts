@@ -141,6 +141,9 @@ suite("doctor, with a certificate store", () => {
     assert.match(String(found.get("tls.files")), /^ok: generation 1 of /);
     assert.match(String(found.get("cert.chain")), /^ok: up to "CN=Test CA"/);
     assert.match(String(found.get("listener.reachable")), /^ok: .* over mutual TLS/);
+    await other.stop();
+    const refused = other.log().filter(({ event }) => event === "peer.refused");
+    assert.deepEqual(refused, [], "the look itself is nobody's attack");
   });
 
   test("says what another process does to the store, and what to do", async () => {

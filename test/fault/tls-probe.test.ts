@@ -21,6 +21,7 @@ const now = Date.now();
 const pki = await testPki();
 const other = await testPki("Other CA");
 const namesake = await testPki("Test CA");
+const ownServer = await pki.issue("greeter");
 const material = await pki.material("client");
 
 function look(port: number, overrides: Partial<ProbeOptions> = {}): Promise<ProbeResult> {
@@ -93,6 +94,22 @@ suite("probe", () => {
     const result = await look(server.port);
     assert.equal(result.clientCertificate, "accepted", said(result));
     assert.equal(result.ok, true);
+  });
+  test("with our certificate only, nobody comes without one", async () => {
+    const certificates: boolean[] = [];
+    const server = createTlsServer({
+      ...{ cert: ownServer.certificatePem, key: ownServer.keyPem, ca: pki.caPem },
+      ...{ requestCert: true, rejectUnauthorized: false },
+    });
+    server.on("secureConnection", (socket) => {
+      certificates.push(socket.getPeerX509Certificate() !== undefined);
+      socket.on("error", () => socket.destroy());
+    });
+    await using served = await serve(server);
+    const alone = await look(served.port, { ownOnly: true });
+    assert.deepEqual([alone.ok, alone.clientCertificate, certificates], [true, "unknown", [true]]);
+    await look(served.port);
+    assert.deepEqual(certificates, [true, true, false]);
   });
   test("a server that refuses ours by an alert after the handshake", async () => {
     await using server = await startOpenssl(await pki.issue("greeter"), other.caPem);

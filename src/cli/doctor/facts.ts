@@ -86,6 +86,8 @@ export interface Facts {
   readonly socketDirectory: Fact<PathFact>;
   readonly socket: Fact<PathFact>;
   readonly handlers: readonly { readonly module: string; readonly file: Fact<PathFact> }[];
+  /** Files of [issuer] that only the agent may read, by their key in the configuration. */
+  readonly issuerSecrets: readonly { readonly key: string; readonly file: Fact<PathFact> }[];
   /** What is wrong with the bundles of further trust domains, in words. */
   readonly domainFaults: Fact<readonly string[]>;
   /** Endpoints of the running agent. */

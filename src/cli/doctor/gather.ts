@@ -61,6 +61,7 @@ export async function gatherFacts(
     socket,
     socketDirectory,
     handlers: await handlersOf(loaded),
+    issuerSecrets: await issuerSecretsOf(loaded),
     domainFaults: await attemptWith(loaded, gatherDomainFaults),
     served: await attemptWith(agent, () =>
       attemptWith(loaded, (configuration) => gatherServed(terminal, configuration)),
@@ -138,6 +139,18 @@ async function handlersOf(loaded: Fact<LoadedConfig>): Promise<Facts["handlers"]
       module,
       file: await attempt(() => pathFact(module, stat)),
     })),
+  );
+}
+
+async function issuerSecretsOf(loaded: Fact<LoadedConfig>): Promise<Facts["issuerSecrets"]> {
+  if (isMissing(loaded)) return [];
+  const { passwordFile, birthKey } = loaded.config.issuer;
+  const files = { "issuer.password_file": passwordFile, "issuer.birth_key": birthKey };
+  return Promise.all(
+    Object.entries(files).flatMap(([key, path]) => {
+      if (path === undefined) return [];
+      return [attempt(() => pathFact(path, stat)).then((file) => ({ key, file }))];
+    }),
   );
 }
 

@@ -24,6 +24,23 @@ export const RENEWAL_CHECKS: readonly Check[] = [
     },
   },
   {
+    id: "issuer.secrets",
+    title: "only the agent can read what it shows to the authority",
+    needs: ["config.valid"],
+    judge({ issuerSecrets }: Facts) {
+      if (issuerSecrets.length === 0) return skipped("no password and no birth key in [issuer]");
+      for (const { key, file } of issuerSecrets) {
+        if (isMissing(file)) return fail(`${key}: ${file.missing}`, "put the file there");
+        if ((file.mode & 0o077) === 0) continue;
+        return fail(
+          `${key}: ${file.path} has mode ${file.mode.toString(8).padStart(4, "0")}: others than its owner can use what is in it`,
+          `chmod 600 ${file.path}; if others may have read it, have a new one made`,
+        );
+      }
+      return ok(issuerSecrets.map(({ key }) => key).join(", "));
+    },
+  },
+  {
     id: "queue.durable",
     title: "what is to be done survives a power cut",
     needs: ["agent.alive"],

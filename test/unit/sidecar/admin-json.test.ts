@@ -60,6 +60,11 @@ suite("a probe", () => {
     { why: "no address", members: { timeoutMs: 5 }, says: /address must be text/ },
     { why: "a URL", members: { address: "https://h:1", timeoutMs: 5 }, says: /leave the scheme/ },
     { why: "no time", members: { address: "h:1" }, says: /timeoutMs must be/ },
+    {
+      why: "a word for a truth",
+      members: { address: "h:1", timeoutMs: 5, ownOnly: "yes" },
+      says: /ownOnly/,
+    },
     { why: "an hour", members: { address: "h:1", timeoutMs: 3_600_000 }, says: /to 60000/ },
   ]) {
     test(`refuses ${why}`, () =>
@@ -67,7 +72,13 @@ suite("a probe", () => {
   }
 
   test("comes out as it went in", () => {
-    const request = { host: "::1", port: 443, serverName: "roof-7", timeoutMs: 5_000 };
+    const request = {
+      host: "::1",
+      port: 443,
+      serverName: "roof-7",
+      timeoutMs: 5_000,
+      ownOnly: true,
+    };
     assert.deepEqual(parseProbe(formatProbe(request)), request);
   });
 });

@@ -103,6 +103,7 @@ export async function factsWith(leaf: Issued, above = ""): Promise<Facts> {
     socketDirectory: path("", 0o755, "directory"),
     socket: path("control.sock", 0o600, "socket"),
     handlers: [],
+    issuerSecrets: [],
     domainFaults: [],
     served: [],
     agent: {

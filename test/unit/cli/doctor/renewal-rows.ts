@@ -3,10 +3,10 @@ import type { RenewalView } from "#src/rotation/renewal-ports.ts";
 import type { StatusView } from "#src/sidecar/admin-operations.ts";
 import type { QueueView } from "#src/sidecar/queue-operations.ts";
 import { STATUS } from "../../../fakes/admin-operations.ts";
-import { DAY, NOW, type Row } from "./facts-rig.ts";
+import { DAY, missing, NOW, path, type Row } from "./facts-rig.ts";
 
 /** Checks that only a device with an issuer and a store has. */
-export const RENEWAL_ONLY: readonly string[] = ["renewal.state", "queue.durable"];
+export const RENEWAL_ONLY: readonly string[] = ["renewal.state", "issuer.secrets", "queue.durable"];
 
 const RENEWAL: RenewalView = {
   issuer: "step-ca",
@@ -83,6 +83,34 @@ export const RENEWAL_ROWS: readonly Row[] = [
         ...endsIn(60),
         renewal: { ...RENEWAL, attempts: 9, fault: { ...FAULT, needsOperator: false } },
       }),
+  },
+  {
+    id: "issuer.secrets",
+    result: "fail",
+    says: /issuer\.password_file: .*mode 0644.*others/,
+    why: "any user of the machine may enrol as the factory does",
+    make: () => ({
+      issuerSecrets: [{ key: "issuer.password_file", file: path("password", 0o644) }],
+    }),
+  },
+  {
+    id: "issuer.secrets",
+    result: "fail",
+    says: /issuer\.birth_key: ENOENT/,
+    why: "it will be missed on the day that it is needed",
+    make: () => ({ issuerSecrets: [{ key: "issuer.birth_key", file: missing("ENOENT") }] }),
+  },
+  {
+    id: "issuer.secrets",
+    result: "ok",
+    says: /^issuer\.password_file, issuer\.birth_key$/,
+    why: "both are the agent's alone",
+    make: () => ({
+      issuerSecrets: [
+        { key: "issuer.password_file", file: path("password", 0o600) },
+        { key: "issuer.birth_key", file: path("birth.key", 0o400) },
+      ],
+    }),
   },
   {
     id: "queue.durable",

@@ -238,7 +238,7 @@ export const IDENTITY_ERRORS = {
   ERR_ISSUER_REFUSED: {
     status: 403,
     retry: false,
-    hint: "look into the authority's log for the request id; its policy refuses what was asked",
+    hint: "look into the authority's log; its policy refuses what was asked",
   },
   ERR_ISSUER_ENROL: {
     status: 401,

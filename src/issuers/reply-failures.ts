@@ -37,7 +37,7 @@ export function replyFailure(reply: IssuerReply, where: string, askedBy: AskedBy
     return new IssuerError("ERR_ISSUER_BUSY", {
       reason: "server-error",
       words: `${where} failed (HTTP ${status})`,
-      fix: "look into the authority's log for the request id",
+      fix: `look into the authority's log${requestId === undefined ? "" : " for the request id"}`,
       requestId,
       retryAfterMs,
       lostAnswer: true,

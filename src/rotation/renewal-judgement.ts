@@ -23,7 +23,9 @@ export function judgeRenewal(
   notAfter: number | undefined,
   nowMs: number,
 ): RenewalJudgement {
-  const { dueAt, fault, words, attempts } = view;
+  const { dueAt, fault, attempts } = view;
+  // What to do stands in a field of its own here.
+  const words = fault === undefined ? view.words : view.words.replace(`; ${fault.fix}`, () => "");
   if (notAfter === undefined || dueAt === undefined) {
     return { level: "warn", words, fix: "enrol the device: `microedge enroll --token-file FILE`" };
   }

@@ -69,7 +69,7 @@ export const fleetVerifyCommand = command({
           : faults > 0
             ? `${faults} of ${updates.length} would be refused`
             : `good: ${updates.length} ${updates.length === 1 ? "update" : "updates"}`;
-        return `${[...updates.map((each) => explain(each, nowMs)), end].join("\n\n")}\n`;
+        return `${[...updates.map((each, at) => explain(each, at === 0, nowMs)), end].join("\n\n")}\n`;
       },
       code,
     );
@@ -95,8 +95,15 @@ const DATES: Readonly<Record<UpdateReview["dates"], string>> = {
   ended: "has ended; devices take it only with a later one that has not",
 };
 
+/** Of the first line, which follows what was given. */
+const FIRST_LINKS: Partial<typeof LINKS> = {
+  follows: "the bundle of --from",
+  fork: "ANOTHER bundle than that of --from",
+};
+
 function explain(
   { fault, ...review }: UpdateReview & { readonly fault: string | null },
+  isFirst: boolean,
   nowMs: number,
 ): string {
   const { sequence, device, epoch, key, signature, link, notBefore, notAfter, dates } = review;
@@ -104,7 +111,7 @@ function explain(
   return columns([
     [`update ${sequence}`, `for ${whose}${epoch === "any" ? "" : `, epoch ${epoch}`}`],
     ["  signature", `${SIGNATURES[signature]}, key ${key}`],
-    ["  follows", LINKS[link]],
+    ["  follows", (isFirst ? FIRST_LINKS[link] : undefined) ?? LINKS[link]],
     ["  dates", `${formatMoment(notBefore)} to ${formatMoment(notAfter)}: ${DATES[dates]}`],
     ...review.authorities.flatMap(({ subject, sha256, notAfter: end }) => [
       ["  trusts", `${subject}, ends ${endWords(end, nowMs)}`],

@@ -21,7 +21,8 @@ export function formatQueue(
     entry.step ?? "-",
     String(entry.attempts),
     nextWords(entry, nowMs),
-    entry.lastError ?? "-",
+    // What an attempt before the good one met is history: `--json` has it.
+    entry.state === "done" ? "-" : (entry.lastError ?? "-"),
   ]);
   const list = rows.length === 0 ? "the queue is empty" : table(HEADING, rows);
   const warnings = healed.map((words) => `repaired: ${words}`);

@@ -409,6 +409,7 @@ suite("fleet verify", () => {
       "CN=Root 2",
       "CN=Root 3",
       "the bundle of the one before it",
+      "the bundle of --from",
       "good: 2 updates",
     ]) {
       assert.ok(out.includes(words), words);

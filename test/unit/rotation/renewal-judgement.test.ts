@@ -66,3 +66,15 @@ for (const { why, view, notAfter, level, fix } of CASES) {
     else assert.match(judged.fix ?? "", fix);
   });
 }
+
+test("what to do stands beside the words, not in them as well", () => {
+  const fault = { ...FAULT, needsOperator: true };
+  const view = {
+    ...VIEW,
+    words: "due, and failed: no route; plug it in; next attempt soon",
+    fault,
+  };
+  const { words, fix } = judgeRenewal(view, NOW + 9 * DAY_MS, NOW);
+  assert.equal(fix, "plug it in");
+  assert.match(words, /^due, and failed: no route; next attempt soon; the certificate ends in /);
+});

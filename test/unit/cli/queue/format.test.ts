@@ -24,7 +24,7 @@ suite("the queue as text", () => {
   test("each entry a line", () => {
     const ended: QueueEntryView = {
       ...{ ...ENTRY, id: "trust-2", kind: "trust", state: "done", step: null },
-      ...{ nextAttemptAt: null, lastError: null },
+      ...{ nextAttemptAt: null },
     };
     const running: QueueEntryView = { ...ENTRY, id: "report-1", state: "running" };
     const due: QueueEntryView = { ...ENTRY, id: "install-9", nextAttemptAt: NOW };

@@ -65,18 +65,28 @@ export function judgeTrustUpdates(
     return refused("no-key", "trust.update_keys names no key; trust updates don't count");
   }
   // Signatures first: nobody without a key learns anything from the order of the others.
-  for (const update of updates) {
-    const verdict = verifyTrustUpdate(update, keys);
+  const judged = updates.map((update) => {
+    return { update, signature: verifyTrustUpdate(update, keys) };
+  });
+  // Of what stands before one that is good on its own nothing is needed: a key that is no longer configured
+  // may have signed it. It is left out, never trusted.
+  const alone = judged.findLastIndex(
+    ({ update, signature }) => update.previous === ANY && signature === "good",
+  );
+  const counted = judged.filter(({ signature }, at) => at >= alone || signature === "good");
+  for (const { update, signature } of counted) {
     const which = `update ${update.sequence}`;
-    if (verdict === "unknown-key") {
+    if (signature === "unknown-key") {
       const words = `${which} names the key ${update.key}, which is not in trust.update_keys`;
-      return refused(verdict, words);
+      return refused(signature, words);
     }
-    if (verdict === "bad-signature") {
-      return refused(verdict, `the key ${update.key} did not sign ${which}`);
+    if (signature === "bad-signature") {
+      return refused(signature, `the key ${update.key} did not sign ${which}`);
     }
   }
-  const newer = updates.filter(({ sequence }) => sequence > context.position.sequence);
+  const newer = counted
+    .map(({ update }) => update)
+    .filter(({ sequence }) => sequence > context.position.sequence);
   if (newer.length === 0) {
     const words = `update ${context.position.sequence} was taken already, and the file has none that is newer`;
     return { kind: "known", words };

@@ -86,6 +86,39 @@ const CASES: readonly {
     lines: [LINES[0] ?? "", new TrustSigner(3).sign({ sequence: 2, bundle: c })],
     expected: "unknown-key",
   },
+  {
+    why: "a link of a key that is gone, before one that stands on its own: not needed",
+    lines: [
+      new TrustSigner(3).sign({ sequence: 1, bundle: a }),
+      signer.sign({ sequence: 2, bundle: b }),
+    ],
+    expected: "take 2 in 1",
+  },
+  {
+    why: "the same where the one that stands on its own does not verify itself",
+    lines: [
+      new TrustSigner(3).sign({ sequence: 1, bundle: b }),
+      signer.sign({ sequence: 2, bundle: b }, { bundle: c }),
+    ],
+    expected: "unknown-key",
+  },
+  {
+    why: "a link of a key that is gone, after one that stands on its own",
+    lines: [
+      signer.sign({ sequence: 2, bundle: b }),
+      new TrustSigner(3).sign({ sequence: 3, bundle: c }),
+    ],
+    expected: "unknown-key",
+  },
+  {
+    why: "one left out is no link: what follows it before its time comes has a gap",
+    lines: [
+      new TrustSigner(3).sign({ sequence: 1, bundle: b, previous: bundleDigest(a) }),
+      signer.sign({ sequence: 2, bundle: c, previous: bundleDigest(b) }),
+      signer.sign({ sequence: 3, bundle: c, notBefore: NOW + 1 }),
+    ],
+    expected: "not-yet-valid",
+  },
   { why: "no key configured", lines: LINES, context: { keys: [] }, expected: "no-key" },
   {
     why: "for another device",
@@ -149,6 +182,7 @@ for (const { why, lines, context: changes, expected } of CASES) {
         : verdict.kind === "refused"
           ? verdict.reason
           : verdict.kind;
+    if (verdict.kind === "not-yet-valid") assert.equal(verdict.begun, undefined);
     assert.equal(found, expected);
   });
 }

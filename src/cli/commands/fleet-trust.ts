@@ -7,7 +7,7 @@ import { formatMoment } from "../../identity/span-words.ts";
 import { usage } from "../arguments.ts";
 import { readTextInput } from "../certificates/files.ts";
 import { command } from "../command.ts";
-import { readChain, replaceChain } from "../fleet/chain-file.ts";
+import { lockChain, readChain, replaceChain } from "../fleet/chain-file.ts";
 import type { NextUpdate } from "../fleet/next-update.ts";
 import { parseMoment } from "../fleet/options.ts";
 import { openSigningKey, SIGNING_KEY_OPTIONS } from "../fleet/signing-key.ts";
@@ -75,6 +75,7 @@ export const fleetTrustCommand = command({
     }
     if (cut && !options["any-previous"]) throw usage("--cut goes with --any-previous", HELP);
     const path = resolve(terminal.cwd, chain);
+    await using _lock = await lockChain(path);
     const before = await readChain(path);
     const previous = await previousOf(options, before !== undefined);
     const [{ nextUpdate }, { parseTrustUpdates }] = await Promise.all([

@@ -22,6 +22,33 @@ export async function readChain(path: string): Promise<string | undefined> {
   }
 }
 
+/**
+ * Nobody else signs for the chain until it is given back: two that read the same chain would sign the same
+ * number, and the last to write would win. By a file beside it, which a process that is killed leaves behind.
+ *
+ * @throws AgentError `ERR_FILE_EXISTS` when another has it; `ERR_FILE_IO`.
+ */
+export async function lockChain(path: string): Promise<AsyncDisposable> {
+  const lock = `${path}.lock`;
+  try {
+    await using file = await open(lock, "wx", 0o644);
+    await file.writeFile(`${process.pid}\n`);
+  } catch (cause) {
+    if (cause instanceof Error && "code" in cause && cause.code === "EEXIST") {
+      const fix = `give the command again when the other has ended; if none runs any more: rm ${lock}`;
+      throw new AgentError("ERR_FILE_EXISTS", `another process signs for this chain: ${lock}`, {
+        cause,
+        fields: { path: lock, fix },
+      });
+    }
+    throw new AgentError("ERR_FILE_IO", `can't write ${lock}: ${errorText(cause)}`, {
+      cause,
+      fields: { path: lock },
+    });
+  }
+  return { [Symbol.asyncDispose]: () => rm(lock, { force: true }) };
+}
+
 /** @throws AgentError `ERR_FILE_IO`; then the file is as it was. */
 export async function replaceChain(path: string, text: string): Promise<void> {
   const directory = dirname(path);

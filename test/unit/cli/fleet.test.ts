@@ -1,6 +1,14 @@
 /** The fleet's commands, as the operator types them on a machine that has nothing but files. */
 import assert from "node:assert/strict";
-import { chmodSync, lstatSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, suite, test } from "node:test";
@@ -388,6 +396,35 @@ suite("fleet trust", () => {
       assert.match(err, says);
     });
   }
+});
+
+suite("two that sign for one chain", () => {
+  test("at once: no number is given twice, and no line is lost", async () => {
+    const key = await newKey();
+    await good(`${SIGN} --bundle root2.pem --from root1.pem`);
+    const both = await Promise.all(
+      ["root3.pem", "root1.pem"].map((name) => run(`${SIGN} --bundle ${name} --json`)),
+    );
+    const signed = both.filter(({ code }) => code === 0);
+    assert.ok(signed.length > 0);
+    const sequences = parseTrustUpdates(read("chain.jsonl")).map(({ sequence }) => sequence);
+    assert.deepEqual(sequences, [1, 2, 3].slice(0, 1 + signed.length));
+    assert.equal((await run(`fleet verify chain.jsonl --key ${key}`)).code, 0);
+  });
+
+  test("the second is told, and writes nothing; a failure leaves no lock", async () => {
+    await newKey();
+    write("chain.jsonl.lock", "1\n");
+    const held = await run(`${SIGN} --bundle root2.pem --from root1.pem`);
+    assert.equal(held.code, 73, held.err);
+    assert.match(held.err, /another process signs for this chain/);
+    assert.match(held.err, /rm .*chain\.jsonl\.lock/);
+    assert.equal(existsSync(join(directory, "chain.jsonl")), false);
+    rmSync(join(directory, "chain.jsonl.lock"));
+    assert.notEqual((await run(`${SIGN} --bundle none.pem --from root1.pem`)).code, 0);
+    await good(`${SIGN} --bundle root2.pem --from root1.pem`);
+    assert.equal(existsSync(join(directory, "chain.jsonl.lock")), false);
+  });
 });
 
 suite("fleet verify", () => {

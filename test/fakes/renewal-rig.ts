@@ -12,6 +12,7 @@ import { type OutageHistory, openOutageHistory } from "#src/rotation/outage-hist
 import type { RenewalPorts } from "#src/rotation/renewal-ports.ts";
 import { RenewalWatch } from "#src/rotation/renewal-watch.ts";
 import { RenewalWork } from "#src/rotation/renewal-work.ts";
+import { settle } from "./fake-clock.ts";
 import { FakeIssuer } from "./fake-issuer.ts";
 import { FakeRandom } from "./fake-random.ts";
 import { PowerDisk } from "./power-disk.ts";
@@ -69,16 +70,12 @@ export class RenewalRig {
       ...{ path: "/state/queue/log", disk: this.disk, epoch: store.epoch, device: "roof-7" },
       ...{ clock, random, log },
     });
-    const view = () => ({
-      ...{ state: rotation.timeState, nowMs: clock.now(), floorMs: 0 },
-      ...{ clockWrong: rotation.clockWrong, words: undefined },
-    });
     const ports: RenewalPorts = {
       ...{ store, source, keys, rotator, queue, clock, random, log },
       issuer: this.issuer,
       settings: () => this.settings,
       time: {
-        view,
+        view: () => rotation.timeView(),
         dueMs: () => this.dueMs(),
         claim: (claim) => this.claims.push(claim),
       },
@@ -115,6 +112,16 @@ export class RenewalRig {
       }
     };
     return { ...process, queue, work, watch, outages, attempt };
+  }
+
+  /** The process of this attempt dies at a durable change of the store; `change` counts them, from 0 on. */
+  async diesAt(change: number, { attempt }: Pick<RenewalProcess, "attempt">): Promise<void> {
+    const { store } = this.rotation;
+    let left = change;
+    store.afterWrite = () => (left-- === 0 ? new Promise(() => undefined) : undefined);
+    void attempt();
+    for (let round = 0; round < 50; round++) await settle();
+    store.afterWrite = () => undefined;
   }
 
   jumped(): void {

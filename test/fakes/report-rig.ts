@@ -84,15 +84,11 @@ export class ReportRig {
       ...{ path: "/state/queue/log", disk: this.disk, epoch: store.epoch, device: "roof-7" },
       ...{ clock, random, log },
     });
-    const view = () => ({
-      ...{ state: rotation.timeState, nowMs: clock.now(), floorMs: 0 },
-      ...{ clockWrong: rotation.clockWrong, words: undefined },
-    });
     const reports = await openReportWork({
       ...{ store, source, rotator, queue, clock, log, delivery: fleet },
       device: () => (source.leaf === undefined ? undefined : "roof-7"),
       renewal: () => this.renewal,
-      time: { view, dueMs: () => clock.now() },
+      time: { view: () => rotation.timeView(), dueMs: () => clock.now() },
     });
     const budget = new AttemptBudget({ clock, random, device: "roof-7", policy: { spreadMs: 0 } });
     const handlers = { ...others, report: handlerOf(reports) };

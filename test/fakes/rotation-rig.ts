@@ -104,7 +104,7 @@ export class RotationRig {
       trial: this.selfHandshake,
       probe: (peer, material, signal) => this.#probe(peer, material, signal),
       peers: () => this.peers,
-      time: () => this.#time(),
+      time: () => this.timeView(),
       clock: this.clock,
       random: new FakeRandom(),
       log,
@@ -141,7 +141,7 @@ export class RotationRig {
     return this.answers(commonNameOf(material.chainPem), peer, signal);
   }
 
-  #time(): TimeView {
+  timeView(): TimeView {
     return {
       state: this.timeState,
       nowMs: this.clock.now(),

@@ -3,7 +3,6 @@ import { test } from "node:test";
 import { AgentError } from "#src/base/errors.ts";
 import type { Intent } from "#src/queue/intent.ts";
 import { ANSWER_NOTE } from "#src/rotation/renewal-answer.ts";
-import { settle } from "../../fakes/fake-clock.ts";
 import { unreachable } from "../../fakes/fake-issuer.ts";
 import { DAY_MS, type RenewalProcess, RenewalRig } from "../../fakes/renewal-rig.ts";
 
@@ -44,11 +43,7 @@ for (const { why, rekey, afterDays, certificates } of KILLS) {
       const { store, clock } = rig.rotation;
       const doomed = await rig.process();
       await clock.advance(afterDays * DAY_MS);
-      let left = index;
-      store.afterWrite = () => (left-- === 0 ? new Promise(() => undefined) : undefined);
-      void doomed.attempt();
-      for (let round = 0; round < 50; round++) await settle();
-      store.afterWrite = () => undefined;
+      await rig.diesAt(index, doomed);
 
       const agent = await rig.process();
       await clock.advance(DAY_MS / 24);
@@ -86,11 +81,7 @@ test("killed after each durable change, and started with a clock that is lost: o
     const doomed = await rig.process();
     await clock.advance(22 * DAY_MS);
     const start = store.writes.length;
-    let left = index;
-    store.afterWrite = () => (left-- === 0 ? new Promise(() => undefined) : undefined);
-    void doomed.attempt();
-    for (let round = 0; round < 50; round++) await settle();
-    store.afterWrite = () => undefined;
+    await rig.diesAt(index, doomed);
     const why = `killed after ${store.writes.at(-1)}`;
 
     // What was proven is older than what was made for us, until what was made for us proves it.

@@ -4,7 +4,6 @@ import { AgentError } from "#src/base/errors.ts";
 import { IssuerError, type IssuerErrorCode, type IssuerFailure } from "#src/identity/issuer.ts";
 import { parseCertificate } from "#src/identity/x509/certificate.ts";
 import { RenewalFailed } from "#src/rotation/renewal-fault.ts";
-import { settle } from "../../fakes/fake-clock.ts";
 import { unreachable } from "../../fakes/fake-issuer.ts";
 import { DAY_MS, RenewalRig } from "../../fakes/renewal-rig.ts";
 
@@ -85,11 +84,7 @@ test("killed after each durable change: it goes on, with one certificate for the
     const { store, clock } = rig.rotation;
     const doomed = await rig.process();
     await clock.advance(22 * DAY_MS);
-    let left = index;
-    store.afterWrite = () => (left-- === 0 ? new Promise(() => undefined) : undefined);
-    void doomed.attempt();
-    for (let round = 0; round < 50; round++) await settle();
-    store.afterWrite = () => undefined;
+    await rig.diesAt(index, doomed);
 
     const agent = await rig.process();
     await clock.advance(DAY_MS / 24);

@@ -12,16 +12,15 @@
  * What is in force is on probation like any other identity; that is the rotator's business. The number of the
  * last one that was in force is kept for good: none at or below it counts again, also when the queue is lost.
  */
-import { AgentError, errorText, isAgentError } from "../base/errors.ts";
+import { AgentError, isAgentError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import { Turns } from "../base/turns.ts";
 import type { KeyProvider, KeyReference } from "../identity/keys/key-provider.ts";
 import { spkiSha256 } from "../identity/keys/sealed-key-provider.ts";
 import { formatMoment } from "../identity/span-words.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
 import type { DeadlineTime } from "../identity/time/wall-deadline.ts";
 import type { Hold, IntentSteps } from "../queue/handlers.ts";
-import { type Intent, type IntentState, intentId, objectNamed } from "../queue/intent.ts";
+import { type Intent, type IntentState, intentId } from "../queue/intent.ts";
 import type { IntentQueue } from "../queue/intent-queue.ts";
 import { MAX_WAIT_MS } from "../queue/saved-attempts.ts";
 import { CandidateRefused } from "./candidate-refused.ts";
@@ -39,9 +38,10 @@ import {
   parseInstallNote,
   parsePosition,
 } from "./install-note.ts";
-import { dropLeft, isPushedKey, keyName, noteName } from "./install-objects.ts";
+import { isPushedKey, keyName, noteName } from "./install-objects.ts";
 import { dropLongNote, readLongNote, writeLongNote } from "./long-note.ts";
 import { assertCanPass } from "./push-judgement.ts";
+import { PushedEntries } from "./pushed-entries.ts";
 import { RotationLog } from "./rotation-log.ts";
 import type { Rotator } from "./rotator.ts";
 import { hasSameAuthorities } from "./trust-overlap.ts";
@@ -69,22 +69,17 @@ const UNPROVEN_ATTEMPTS = 12;
 
 export class InstallWork {
   readonly #ports: InstallPorts;
-  /** When a certificate begins whose time has not come, Unix ms; by intent. */
-  readonly #early = new Map<string, number>();
-  readonly #turns = new Turns();
+  readonly #entries: PushedEntries;
   #told: string | undefined;
-  #unwatch: () => void = () => undefined;
 
   constructor(ports: InstallPorts) {
     this.#ports = ports;
+    this.#entries = new PushedEntries("install", ports);
   }
 
   /** Removes what a crash has left, and from now on what belongs to intents that are over. */
-  async start(): Promise<void> {
-    this.#unwatch = this.#ports.queue.onChange(({ what, intent }) => {
-      if (intent.kind === "install" && (what === "ended" || what === "dropped")) void this.sweep();
-    });
-    await this.sweep();
+  start(): Promise<void> {
+    return this.#entries.start();
   }
 
   /**
@@ -98,7 +93,7 @@ export class InstallWork {
    *   nothing was accepted.
    */
   accept(pushed: PushedIdentity, generation?: number): Promise<AcceptedInstall> {
-    return this.#turns.take(() => this.#accept(pushed, generation));
+    return this.#entries.take(() => this.#accept(pushed, generation));
   }
 
   /** The number of the last one that was put in force; 0 for none. @throws AgentError `ERR_STORE_CORRUPT`. */
@@ -108,7 +103,7 @@ export class InstallWork {
 
   /** Whether its certificate is known to begin later, for the queue's worker. */
   holds({ id }: Intent): Hold | undefined {
-    const forMs = (this.#early.get(id) ?? 0) - this.#ports.time.dueMs();
+    const forMs = this.#entries.beginsAt(id) - this.#ports.time.dueMs();
     return forMs > 0 ? { by: "early", forMs } : undefined;
   }
 
@@ -123,26 +118,17 @@ export class InstallWork {
     }
   }
 
-  /** Removes keys and notes that no intent needs any more. Never rejects: what stays costs space only. */
+  /** As {@link PushedEntries.sweep}. */
   sweep(): Promise<void> {
-    return this.#turns.take(async () => {
-      const { store, queue, log } = this.#ports;
-      try {
-        await dropLeft(store, queue, "install");
-      } catch (error) {
-        log.emit("install.left", { reason: errorText(error) });
-      }
-      for (const id of this.#early.keys()) if (queue.find(id) === undefined) this.#early.delete(id);
-    });
+    return this.#entries.sweep();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#unwatch();
-    await this.#turns.idle();
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#entries[Symbol.asyncDispose]();
   }
 
   async #accept(pushed: PushedIdentity, wanted: number | undefined): Promise<AcceptedInstall> {
-    const { store, queue, keys, log } = this.#ports;
+    const { store, keys, log } = this.#ports;
     certificatesOf(pushed.chainPem);
     const brought =
       pushed.privateKeyPem === undefined ? undefined : await keys.import(pushed.privateKeyPem);
@@ -151,26 +137,13 @@ export class InstallWork {
     const known = await this.#known(note, wanted, position);
     if (known !== undefined) return known;
     const generation = wanted ?? this.#newest(position) + 1;
-    const object = objectNamed("note", noteName("install", generation));
     await this.#judge(note, brought ?? this.#keyOf(note, generation));
-    try {
+    const { id, state } = await this.#entries.add(generation, async () => {
       if (brought !== undefined) await store.keepKey(keyName(generation), brought);
       await writeLongNote(store, noteName("install", generation), formatInstallNote(note));
-      const added = await queue.add({ kind: "install", generation, object });
-      const { id } = added;
-      // It failed since what it needs was lost, which has just come again.
-      const { state } = added.state === "failed" ? await queue.retry(id) : added;
-      if (!queue.health.durable) {
-        await queue.drop(id);
-        throw new AgentError("ERR_QUEUE_IO", `${id} could not be made durable`);
-      }
-      log.emit("install.accepted", { id, key: brought === undefined ? "held" : "brought" });
-      return { id, generation, state };
-    } catch (error) {
-      // As good as it goes on a disk that fails; the next start removes what is left.
-      void this.sweep();
-      throw error;
-    }
+    });
+    log.emit("install.accepted", { id, key: brought === undefined ? "held" : "brought" });
+    return { id, generation, state };
   }
 
   async #judge(note: InstallNote, key: KeyReference): Promise<void> {
@@ -245,7 +218,7 @@ export class InstallWork {
         throw this.#failed(intent, error, notBefore, notAfter);
       }
     }
-    this.#early.delete(intent.id);
+    this.#entries.hasBegun(intent.id);
     if (intent.step !== "clean") await steps.advance("clean");
     const reached = { generation, digest: installDigest(note) };
     await store.writeNote(POSITION_NOTE, formatPosition(reached));
@@ -273,7 +246,7 @@ export class InstallWork {
 
   #waits(intent: Intent, beginsAt: number): InstallFailed {
     const nowMs = this.#ports.time.dueMs();
-    this.#early.set(intent.id, beginsAt);
+    this.#entries.isEarly(intent.id, beginsAt);
     const words = `the certificate counts from ${formatMoment(beginsAt)} on, and it is ${formatMoment(nowMs)}; it goes in force by itself`;
     return this.#tell(intent, words, Math.min(MAX_WAIT_MS, beginsAt - nowMs));
   }

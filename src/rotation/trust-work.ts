@@ -7,16 +7,16 @@
  */
 import { AgentError, ERRORS, errorText, isAgentError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
-import { Turns } from "../base/turns.ts";
 import type { CertificateStore } from "../identity/store/certificate-store.ts";
 import type { TimeView } from "../identity/time/time-view.ts";
 import type { Hold, IntentSteps } from "../queue/handlers.ts";
-import { type Intent, type IntentState, intentId, objectNamed } from "../queue/intent.ts";
+import { type Intent, type IntentState, intentId } from "../queue/intent.ts";
 import type { IntentQueue } from "../queue/intent-queue.ts";
 import { MAX_WAIT_MS } from "../queue/saved-attempts.ts";
 import { InstallFailed } from "./install-failure.ts";
-import { dropLeft, noteName } from "./install-objects.ts";
+import { noteName } from "./install-objects.ts";
 import { dropLongNote, readLongNote, writeLongNote } from "./long-note.ts";
+import { PushedEntries } from "./pushed-entries.ts";
 import { formatTrustUpdate, type SignedTrustUpdate } from "./trust-update.ts";
 import { isTooEarly } from "./trust-update-chain.ts";
 import type { TrustUpdateOutcome, TrustUpdates } from "./trust-updates.ts";
@@ -44,24 +44,19 @@ export type KnownTrust = TrustUpdateOutcome & { readonly outcome: "known" };
 
 export class TrustWork {
   readonly #ports: TrustWorkPorts;
-  /** When an update begins whose time has not come, Unix ms; by intent. */
-  readonly #early = new Map<string, number>();
-  readonly #turns = new Turns();
+  readonly #entries: PushedEntries;
   /** What is found again and again is told once. */
   #refused: string | undefined;
   #waits: string | undefined;
-  #unwatch: () => void = () => undefined;
 
   constructor(ports: TrustWorkPorts) {
     this.#ports = ports;
+    this.#entries = new PushedEntries("trust", ports);
   }
 
   /** Removes what a crash has left, and from now on what belongs to intents that are over. */
-  async start(): Promise<void> {
-    this.#unwatch = this.#ports.queue.onChange(({ what, intent }) => {
-      if (intent.kind === "trust" && (what === "ended" || what === "dropped")) void this.sweep();
-    });
-    await this.sweep();
+  start(): Promise<void> {
+    return this.#entries.start();
   }
 
   /**
@@ -71,7 +66,7 @@ export class TrustWork {
    *   `ERR_STORE_*`, `ERR_QUEUE_*`: nothing was accepted.
    */
   accept(text: string): Promise<AcceptedTrust | KnownTrust> {
-    return this.#turns.take(() => this.#accept(text));
+    return this.#entries.take(() => this.#accept(text));
   }
 
   /** As {@link accept}, for what was found rather than given: a refusal is told once, and nothing thrown. */
@@ -92,7 +87,7 @@ export class TrustWork {
 
   /** Whether its time is known not to have come, for the queue's worker. */
   holds({ id }: Intent): Hold | undefined {
-    const beginsAt = this.#early.get(id) ?? 0;
+    const beginsAt = this.#entries.beginsAt(id);
     const time = this.#ports.time();
     return isTooEarly(beginsAt, time) ? { by: "early", forMs: beginsAt - time.nowMs } : undefined;
   }
@@ -108,22 +103,13 @@ export class TrustWork {
     }
   }
 
-  /** Removes notes that no intent needs any more. Never rejects: what stays costs space only. */
+  /** As {@link PushedEntries.sweep}. */
   sweep(): Promise<void> {
-    return this.#turns.take(async () => {
-      const { store, queue, log } = this.#ports;
-      try {
-        await dropLeft(store, queue, "trust");
-      } catch (error) {
-        log.emit("trust.update.left", { reason: errorText(error) });
-      }
-      for (const id of this.#early.keys()) if (queue.find(id) === undefined) this.#early.delete(id);
-    });
+    return this.#entries.sweep();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#unwatch();
-    await this.#turns.idle();
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#entries[Symbol.asyncDispose]();
   }
 
   async #accept(text: string): Promise<AcceptedTrust | KnownTrust> {
@@ -144,25 +130,13 @@ export class TrustWork {
     });
     const id = intentId("trust", sequence);
     if (newer !== undefined) return { id, sequence, steps, state: "superseded" };
-    const name = noteName("trust", sequence);
-    try {
-      // Only the links that count; the signature covers what they say, not how they are written.
-      await writeLongNote(store, name, textOf(kept));
-      const object = objectNamed("note", name);
-      const before = queue.find(id);
-      const added = await queue.add({ kind: "trust", generation: sequence, object });
-      if (!queue.health.durable) {
-        await queue.drop(id);
-        throw new AgentError("ERR_QUEUE_IO", `${id} could not be made durable`);
-      }
-      if (before === undefined) log.emit("trust.update.accepted", { id, sequence, steps });
-      // It was given up for what is no longer so: it has just been judged, and its note is whole again.
-      const { state } = added.state === "failed" ? await queue.retry(id) : added;
-      return { id, sequence, steps, state };
-    } catch (error) {
-      void this.sweep();
-      throw error;
-    }
+    const before = queue.find(id);
+    // Only the links that count; the signature covers what they say, not how they are written.
+    const { state } = await this.#entries.add(sequence, () =>
+      writeLongNote(store, noteName("trust", sequence), textOf(kept)),
+    );
+    if (before === undefined) log.emit("trust.update.accepted", { id, sequence, steps });
+    return { id, sequence, steps, state };
   }
 
   async #apply(intent: Intent, steps: IntentSteps, signal: AbortSignal): Promise<void> {
@@ -183,7 +157,7 @@ export class TrustWork {
           signal.throwIfAborted();
           await updates.take(textOf(verdict.begun.chain));
         }
-        this.#early.set(id, verdict.update.notBefore);
+        this.#entries.isEarly(id, verdict.update.notBefore);
         const leftMs = verdict.update.notBefore - this.#ports.time().nowMs;
         const reached = await updates.sequence();
         const until = reached === 0 ? "" : `, until then update ${reached} does`;
@@ -195,7 +169,7 @@ export class TrustWork {
       signal.throwIfAborted();
       await updates.take(text);
     }
-    this.#early.delete(id);
+    this.#entries.hasBegun(id);
     if (step !== "clean") await steps.advance("clean");
     await dropLongNote(store, name);
   }
